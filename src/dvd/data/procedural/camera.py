@@ -1,0 +1,128 @@
+"""Where the camera stands, how long its lens is, and how it moves: a hand, a walk, a car, a drone, a tripod."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import atan2, pi, radians, sqrt, tan
+from random import Random
+
+import numpy as np
+
+from dvd.data.procedural.scene import Scene, Stage
+
+MOVES = ("tripod", "hand", "walk", "pan", "car", "drone")
+
+
+@dataclass(frozen=True)
+class Path:
+    """A camera over T frames: intrinsics 3 3 float32, poses T 4 4 float64 camera-to-world, times T in seconds.
+
+    x right, y down, z forward; pixel (0, 0) is centred on image point (0, 0).
+    """
+
+    intrinsics: np.ndarray
+    poses: np.ndarray
+    times: np.ndarray
+    move: str
+
+    def row(self, frame: int) -> np.ndarray:
+        """The 16 numbers that raytrace.first_hits reads."""
+        pose, k = self.poses[frame], self.intrinsics
+        return np.array([*pose[:3, 3], *pose[:3, :3].ravel(), k[0, 0], k[1, 1], k[0, 2], k[1, 2]], np.float64)
+
+
+def lens(random: Random, height: int, width: int) -> np.ndarray:
+    """Intrinsics 3 3 float32 with a horizontal field of view of 35–100°, mostly 45–80°; square pixels, centred."""
+    degrees = random.uniform(45, 80) if random.random() < 0.75 else random.uniform(35, 100)
+    focal = 0.5 * width / tan(radians(degrees) / 2)
+    k = [[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1]]
+    return np.array(k, np.float32)
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """Camera-to-world 3 3: looks along azimuth `yaw`, raised by `pitch`, then rolled about its axis (radians)."""
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    forward = np.array([cy * cp, sy * cp, sp])
+    right = np.array([sy, -cy, 0.0])
+    down = np.cross(forward, right)
+    c, s = np.cos(roll), np.sin(roll)
+    return np.stack([c * right + s * down, c * down - s * right, forward], 1)
+
+
+def wander(random: Random, times: np.ndarray, hertz: float) -> np.ndarray:
+    """T: smooth noise of about unit size, zero at the first frame: a sum of four slow sines."""
+    total = np.zeros_like(times)
+    for n in range(4):
+        w, phase = 2 * pi * hertz * random.uniform(0.4, 1.4) * (1 + 0.5 * n), random.uniform(0, 2 * pi)
+        total += (np.sin(w * times + phase) - np.sin(phase)) / (n + 1)
+    return total
+
+
+def place(random: Random, stage: Stage) -> tuple[np.ndarray, float, float, float]:
+    """A position 3 and yaw, pitch, roll for one view: towards a point of interest, along the road, or anywhere."""
+    at = np.array([random.uniform(lo, hi) for lo, hi in zip(stage.low, stage.high, strict=True)])
+    roll = radians(random.gauss(0, 3) if random.random() < 0.75 else random.uniform(-15, 15))
+    if stage.heading is not None and random.random() < 0.7:
+        side = 0.0 if random.random() < 0.7 else pi
+        return at, stage.heading + side + radians(random.gauss(0, 14)), radians(random.uniform(-9, 4)), roll * 0.5
+    if stage.focus and random.random() < (0.75 if stage.walking else 0.95):
+        # In a room the farther of two: a camera rarely stands right before what it films.
+        some = random.choices(stage.focus, k=2 if stage.walking else 1)
+        target = max(some, key=lambda point: float(np.linalg.norm(at - point)))
+        dx, dy, dz = (t - a for t, a in zip(target, at, strict=True))
+        aside, over = radians(random.gauss(0, 12)), radians(random.gauss(0, 8))
+        return at, atan2(dy, dx) + aside, max(-1.2, min(0.6, atan2(dz, sqrt(dx * dx + dy * dy)) + over)), roll
+    inward = atan2(stage.low[1] + stage.high[1] - 2 * at[1], stage.low[0] + stage.high[0] - 2 * at[0])
+    return at, inward + random.gauss(0, 0.9), radians(random.uniform(-35, 12)), roll
+
+
+def plan(random: Random, scene: Scene, frames: int, height: int, width: int) -> Path:
+    """A camera path through a scene; one frame is one view at time 0."""
+    intrinsics = lens(random, height, width)
+    at, yaw, pitch, roll = place(random, scene.stage)
+    rate = random.choice((10.0, 15.0, 24.0, 30.0))
+    times = np.arange(frames) / rate
+    start = random.uniform(0.0, 1.0)
+    move = "tripod" if frames == 1 else _move(random, scene.stage)
+    position = np.repeat(at[None], frames, 0)
+    yaws, pitches, rolls = (np.full(frames, angle) for angle in (yaw, pitch, roll))
+    ahead = np.array([np.cos(yaw), np.sin(yaw), 0.0])
+    if move in ("hand", "walk", "pan"):
+        shake, turn = random.uniform(0.005, 0.06), radians(random.uniform(0.3, 2.5))
+        position = position + np.stack([shake * wander(random, times, 0.7) for _ in range(3)], 1)
+        yaws, pitches = yaws + turn * wander(random, times, 0.8), pitches + turn * wander(random, times, 0.9)
+        rolls = rolls + 0.6 * turn * wander(random, times, 0.8)
+    if move == "walk":
+        speed = random.uniform(0.3, 1.5) * random.choice((1, 1, 1, -1))
+        aside = random.uniform(-0.5, 0.5)
+        step = np.array([ahead[0] - aside * ahead[1], ahead[1] + aside * ahead[0], 0.0])
+        position = position + speed * times[:, None] * step
+        position[:, 2] += random.uniform(0.0, 0.03) * np.sin(2 * pi * 1.8 * times)
+    elif move == "pan":
+        yaws = yaws + radians(random.uniform(-40, 40)) * times
+        pitches = pitches + radians(random.uniform(-12, 12)) * times
+        slide = np.array([random.uniform(-0.4, 0.4) for _ in range(3)]) * np.array([1, 1, 0.4])
+        position = position + times[:, None] * slide
+    elif move == "car":
+        speed = random.uniform(2.0, 14.0)
+        position = position + speed * times[:, None] * ahead
+        yaws = yaws + radians(random.uniform(-6, 6)) * times
+        pitches = pitches + radians(0.25) * wander(random, times, 1.5)
+    elif move == "drone":
+        drift = np.array([random.uniform(-3, 3), random.uniform(-3, 3), random.uniform(-0.3, 0.8)])
+        position = position + times[:, None] * drift
+        yaws = yaws + radians(random.uniform(-20, 20)) * times
+        rolls = rolls + radians(1.5) * wander(random, times, 0.5)
+    poses = np.tile(np.eye(4), (frames, 1, 1))
+    for n in range(frames):
+        poses[n, :3, :3] = rotation(yaws[n], pitches[n], rolls[n])
+    poses[:, :3, 3] = position
+    return Path(intrinsics, poses, times + start, move)
+
+
+def _move(random: Random, stage: Stage) -> str:
+    outdoors = stage.heading is not None
+    weights = (0.15, 0.2, 0.1, 0.1, 0.35, 0.1) if outdoors else (0.15, 0.4, 0.25, 0.2, 0.0, 0.0)
+    if not stage.walking:
+        weights = (0.2, 0.6, 0.0, 0.2, 0.0, 0.0)
+    return random.choices(MOVES, weights)[0]

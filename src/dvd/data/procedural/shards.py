@@ -1,0 +1,125 @@
+"""Rendered samples on disk: shards of plain .npy arrays, written by several processes, resumable, read as memmaps."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from dvd.data.procedural.render import Clip, render_clip, render_views
+from dvd.data.procedural.textures import cached_bank
+from dvd.errors import InputError, OptionError, OutputError
+
+logger = logging.getLogger(__name__)
+SCENES_PER_SHARD = 256
+
+
+@dataclass(frozen=True)
+class ShardOrder:
+    """What one shard holds: scenes [first, stop) at a size, `views` single frames each or one clip of `frames`."""
+
+    first: int
+    stop: int
+    frames: int
+    height: int
+    width: int
+    views: int
+    family: str | None
+    textures: str | None
+
+    @property
+    def name(self) -> str:
+        return f"shard_{self.first:08d}"
+
+
+def write_shards(
+    folder: Path | str,
+    seeds: range,
+    frames: int = 1,
+    height: int = 144,
+    width: int = 192,
+    views: int = 4,
+    processes: int = 2,
+    textures: Path | str | None = None,
+    family: str | None = None,
+    scenes_per_shard: int = SCENES_PER_SHARD,
+) -> list[Path]:
+    """Render the seeds' scenes into shards under `folder`, skipping finished ones; returns the shards' folders.
+
+    A shard holds rgb.npy uint8 N T H W 3, disparity.npy float16 N T H W (1 / metres, 0 for sky), intrinsics.npy
+    N 3 3 and meta.json. With frames = 1 each seed gives `views` samples, else one clip. `textures` is the folder
+    for TextureBank.load, or None. Raises OptionError for an empty or stepped range, OutputError where `folder`
+    already holds other samples.
+    """
+    if not seeds or seeds.step != 1:
+        raise OptionError(f"cannot write shards for {seeds}: give a non-empty range of seeds with step 1")
+    folder = Path(folder)
+    text = None if textures is None else str(textures)
+    orders = [
+        ShardOrder(first, min(first + scenes_per_shard, seeds.stop), frames, height, width, views, family, text)
+        for first in range(seeds.start, seeds.stop, scenes_per_shard)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = [order for order in orders if not _is_done(folder, order)]
+    if len(waiting) < len(orders):
+        logger.info("%d of %d shards are already there", len(orders) - len(waiting), len(orders))
+    spawn = multiprocessing.get_context("spawn")
+    with tqdm(total=sum(o.stop - o.first for o in waiting), unit="scene", desc="rendering") as bar:
+        if processes <= 1:
+            for order in waiting:
+                _write(folder, order)
+                bar.update(order.stop - order.first)
+        elif waiting:
+            with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+                jobs = {pool.submit(_write, folder, order): order for order in waiting}
+                for job in as_completed(jobs):
+                    job.result()
+                    bar.update(jobs[job].stop - jobs[job].first)
+    return [folder / order.name for order in orders]
+
+
+def read_shard(shard: Path | str) -> dict[str, np.ndarray]:
+    """Memory-mapped arrays of a finished shard by name; InputError where it is incomplete."""
+    shard = Path(shard)
+    names = ("rgb", "disparity", "intrinsics")
+    if not all((shard / f"{name}.npy").is_file() for name in names):
+        raise InputError(f"{shard} is not a finished shard: write it again with write_shards")
+    return {name: np.load(shard / f"{name}.npy", mmap_mode="r") for name in names}
+
+
+def _is_done(folder: Path, order: ShardOrder) -> bool:
+    meta = folder / order.name / "meta.json"
+    if not meta.is_file():
+        return False
+    if json.loads(meta.read_text())["order"] != asdict(order):
+        raise OutputError(f"{meta.parent} holds other samples: choose an empty folder or delete it")
+    return True
+
+
+def _write(folder: Path, order: ShardOrder) -> None:
+    """Render one shard beside its place, then rename it there, so that an interrupted one never looks finished."""
+    bank = cached_bank(order.textures)
+    size = {"height": order.height, "width": order.width, "family": order.family, "textures": bank}
+    clips: list[Clip] = []
+    for seed in range(order.first, order.stop):
+        if order.frames == 1:
+            clips += render_views(seed, order.views, **size)  # type: ignore[arg-type]
+        else:
+            clips.append(render_clip(seed, order.frames, **size))  # type: ignore[arg-type]
+    aside = folder / f".{order.name}.{os.getpid()}"
+    aside.mkdir(exist_ok=True)
+    np.save(aside / "rgb.npy", np.stack([clip.rgb for clip in clips]))
+    np.save(aside / "disparity.npy", np.stack([(1.0 / clip.depth_m).astype(np.float16) for clip in clips]))
+    np.save(aside / "intrinsics.npy", np.stack([clip.intrinsics for clip in clips]))
+    about = [{"family": clip.family, "move": clip.move, "moving": clip.moving} for clip in clips]
+    (aside / "meta.json").write_text(json.dumps({"order": asdict(order), "clips": about}))
+    shutil.rmtree(folder / order.name, ignore_errors=True)
+    aside.rename(folder / order.name)

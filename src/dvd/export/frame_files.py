@@ -1,0 +1,62 @@
+"""What formats with one file per frame share: a folder of `frame_000000` …, or one file for an image."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from dvd.errors import OptionError, OutputError
+from dvd.export.base import ExportOptions, Writer
+from dvd.types import VideoInfo
+
+
+class FrameFilesWriter(Writer):
+    """Files numbered from 0; every finished one is whole, so all of them are kept if the writing stops early."""
+
+    ending: ClassVar[str]
+
+    def __init__(self, path: str | Path, info: VideoInfo, options: ExportOptions) -> None:
+        """A `path` with the frames' own ending is one file, for an image only; any other is a folder.
+
+        Raises `OptionError` for a video into one file, `OutputError` for a folder that holds other things.
+        """
+        path = Path(path)
+        self._in_folder = path.suffix.lower() != self.ending
+        if not (self._in_folder or info.is_image):
+            raise OptionError(f"{path}: holds one picture, {info.path.name} is a video; give a folder")
+        if path.is_dir() and any(not self._ours(each) for each in path.iterdir()):
+            raise OutputError(f"{path}: holds other files; choose another folder")
+        super().__init__(path, info, options, folder=self._in_folder)
+
+    @abstractmethod
+    def _save(self, frame: np.ndarray, path: Path) -> None:
+        """Writes one frame `H W`."""
+
+    def _start(self, _disparity: np.ndarray, _pts: Sequence[int], /) -> None:
+        if self._in_folder:
+            self._part.mkdir()
+
+    def _put(self, frame: np.ndarray, _pts: int, /) -> None:
+        path = self._part / f"frame_{self.frames:06d}{self.ending}" if self._in_folder else self._part
+        try:
+            self._save(frame, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def _finish(self) -> None:
+        """Every file is whole already."""
+
+    def _publish(self) -> None:
+        if self._in_folder and self.path.exists():
+            shutil.rmtree(self.path)
+        super()._publish()
+
+    def _ours(self, path: Path) -> bool:
+        return re.fullmatch(rf"frame_\d+{re.escape(self.ending)}", path.name) is not None

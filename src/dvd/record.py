@@ -1,0 +1,60 @@
+"""What a prediction depends on and how it went: the facts that go into the JSON beside it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from importlib import metadata
+from typing import Any
+
+from dvd.types import Seam
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of every package that has a say in the numbers."""
+    found = {"python": platform.python_version()}
+    for package in ("dvd-depth", "torch", "numpy", "av"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Record:
+    """One input's prediction.
+
+    `size` is the height and width at which frames passed through the network, `source_size` those of the input and the
+    output; `range` the least and largest disparity in the output; `stopped` says why the end was not reached, "" where
+    it was.
+    """
+
+    source: str
+    model: str
+    licence: str
+    frames: int
+    frame_rate: Fraction
+    source_size: tuple[int, int]
+    size: tuple[int, int]
+    window: int
+    overlap: int
+    tau: float
+    stitch: str
+    device: str
+    dtype: str
+    dtype_reason: str
+    range: tuple[float, float]
+    seams: Sequence[Seam]
+    outputs: Sequence[Mapping[str, Any]]
+    warnings: Sequence[str] = ()
+    stopped: str = ""
+    quantity: str = "disparity, affine-invariant, float32"
+    polarity: str = "larger is nearer"
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values, in the order of reading."""
+        return {**asdict(self), "frame_rate": str(self.frame_rate)}

@@ -1,0 +1,77 @@
+"""One window of RGB → one window of disparity: encode, one forward pass at the anchor, decode (Eq. 1 and 5)."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+
+from dvd.backbones.base import Backbone
+from dvd.errors import ModelError, OptionError
+from dvd.windows import round_window
+
+log = logging.getLogger(__name__)
+
+TIMESTEPS = 1000
+"""The timestep of the backbone is this many times the anchor τ."""
+
+
+class Regressor:
+    """Any number of frames through a backbone that takes only `time_factor · n + 1` of them."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.backbone = backbone
+
+    @torch.inference_mode()
+    def __call__(self, rgb: Tensor, tau: float) -> Tensor:
+        """RGB `B 3 T H W` in [0, 1] → disparity `B C T H W` float32 in [0, 1], larger is nearer, at the anchor `tau`.
+
+        Raises OptionError where tau is outside [0, 1], ValueError where the sides are not multiples of the backbone's,
+        ModelError where the prediction is not finite even in float32.
+        """
+        check_tau(tau)
+        height, width = rgb.shape[-2:]
+        multiple = self.backbone.side_multiple
+        if height % multiple or width % multiple:
+            raise ValueError(f"frames of {height}x{width}: both sides must be multiples of {multiple}")
+        frames = rgb.shape[2]
+        signed = self._pad(rgb).mul(2).sub(1)
+        disparity = self._pass(signed, tau)
+        if not disparity.isfinite().all():
+            disparity = self._again_in_float32(signed, tau)
+        return disparity[:, :, :frames].clamp(-1, 1).add(1).div(2)
+
+    def _pass(self, signed: Tensor, tau: float) -> Tensor:
+        latent = self.backbone.encode(signed.to(self.backbone.device, self.backbone.dtype))
+        depth_latent = self.backbone.forward(latent, TIMESTEPS * tau)
+        return self.backbone.decode(depth_latent).float()
+
+    def _pad(self, rgb: Tensor) -> Tensor:
+        """Repeats the last frame up to a whole number of latent frames."""
+        missing = round_window(rgb.shape[2], self.backbone.time_factor) - rgb.shape[2]
+        if not missing:
+            return rgb
+        return torch.cat([rgb, rgb[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
+
+    def _again_in_float32(self, signed: Tensor, tau: float) -> Tensor:
+        """Half formats overflow or lose everything now and then; the window is then worth doing in full."""
+        dtype = self.backbone.dtype
+        convert = getattr(self.backbone, "to", None)
+        if dtype != torch.float32 and convert is not None:
+            log.warning("a window came out not finite in %s; doing it again in float32", str(dtype).split(".")[-1])
+            convert(dtype=torch.float32)
+            try:
+                disparity = self._pass(signed, tau)
+            finally:
+                convert(dtype=dtype)
+            if disparity.isfinite().all():
+                return disparity
+        name = self.backbone.card.name
+        raise ModelError(f"model '{name}' predicts values that are not finite; its weights are damaged, get them again")
+
+
+def check_tau(tau: float) -> None:
+    """Raises OptionError unless 0 ≤ tau ≤ 1."""
+    if not 0 <= tau <= 1:
+        raise OptionError(f"tau is {tau:g} but must be between 0 and 1; the models were trained at 0.5")

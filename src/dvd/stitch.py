@@ -1,0 +1,128 @@
+"""Windows of disparity → one seamless stream: fit each window to what is already stitched, blend where they overlap."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvd import align
+from dvd.align import AffineFit
+from dvd.errors import OptionError, unknown
+from dvd.types import Seam, Window
+from dvd.windows import Last
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StitchRule:
+    """How windows are laid out and joined.
+
+    `clip_scale` limits the fitted scale and leaves the shift as it was fitted. A guarded rule refuses a fit with a
+    flaw (no variance, not finite), with a scale that is not positive or that differs from the previous window's by
+    more than `most_change` times, or with an R² below `least_r2`.
+    """
+
+    name: str
+    last: Last = "full"
+    clip_scale: tuple[float, float] | None = None
+    guarded: bool = True
+    least_r2: float = 0.5
+    most_change: float = 10.0
+
+
+RULES: Mapping[str, StitchRule] = MappingProxyType(
+    {
+        rule.name: rule
+        for rule in (
+            StitchRule("default"),
+            # The ways of the release's single-video and benchmark scripts (spec, "Windows and stitching").
+            StitchRule("demo", clip_scale=(0.7, 1.5), guarded=False),
+            StitchRule("benchmark", last="short", guarded=False),
+        )
+    }
+)
+
+
+def choose_rule(rule: str | StitchRule) -> StitchRule:
+    """The named rule, or the rule itself; OptionError where the name is unknown."""
+    if isinstance(rule, StitchRule):
+        return rule
+    if rule not in RULES:
+        raise OptionError(unknown("way of stitching", rule, RULES))
+    return RULES[rule]
+
+
+class Stitcher:
+    """Joins windows as they come; remembers no more than the frames that the next window will overlap.
+
+    `seams` lists every joint so far.
+    """
+
+    def __init__(self, rule: StitchRule = RULES["default"]) -> None:
+        self.rule = rule
+        self.seams: list[Seam] = []
+        self._tail: Array | None = None
+        self._transform = (1.0, 0.0)
+        """Scale and shift that brought the previous window to the scale of the first."""
+
+    def push(self, window: Window, disparity: Array) -> Array:
+        """Takes the disparity of the next window, `T …` with any trailing shape; returns the frames now settled.
+
+        Settled are the frames [window.start, window.next_start), all that remain where this window is the last.
+        """
+        if len(disparity) != window.length:
+            raise ValueError(f"window {window} holds {window.length} frames, its disparity {len(disparity)}")
+        stitched = disparity if self._tail is None else self._join(window, disparity, self._tail)
+        settled = (window.stop if window.next_start is None else window.next_start) - window.start
+        # A copy, so that the whole window is not kept alive by a view of its end.
+        self._tail = stitched[settled:].copy()
+        return stitched[:settled]
+
+    def _join(self, window: Window, disparity: Array, tail: Array) -> Array:
+        overlap = len(tail)
+        seam = self._seam(window, align.fit(disparity[:overlap], tail))
+        self.seams.append(seam)
+        self._transform = (seam.scale, seam.shift)
+        aligned = disparity * np.float32(seam.scale)
+        aligned += np.float32(seam.shift)
+        np.maximum(aligned, 0, out=aligned)
+        weights = np.linspace(0, 1, overlap, dtype=np.float32).reshape(-1, *[1] * (disparity.ndim - 1))
+        aligned[:overlap] = tail * (1 - weights) + aligned[:overlap] * weights
+        return aligned
+
+    def _seam(self, window: Window, fit: AffineFit) -> Seam:
+        stop = window.start + len(self._tail if self._tail is not None else ())
+        scale, shift, note = fit.scale, fit.shift, ""
+        doubt = self._doubt(fit)
+        if doubt:
+            scale, shift = self._transform
+            note = f"{doubt}; kept the previous window's scale {scale:.4g} and shift {shift:.4g}"
+            log.warning("seam at frames %d to %d: %s", window.start, stop - 1, note)
+        elif self.rule.clip_scale:
+            scale = min(max(scale, self.rule.clip_scale[0]), self.rule.clip_scale[1])
+        return Seam(window.start, stop, scale, shift, fit.r2, fit.residual, trusted=not doubt, note=note)
+
+    def _doubt(self, fit: AffineFit) -> str:
+        """Why the fit should not be applied; "" where it should."""
+        if not np.isfinite([fit.scale, fit.shift]).all():
+            return f"no fit ({fit.flaw})"
+        if not self.rule.guarded:
+            return ""
+        if fit.flaw:
+            return f"no fit ({fit.flaw})"
+        if fit.scale <= 0:
+            return f"fitted scale {fit.scale:.4g} is not positive"
+        if fit.r2 < self.rule.least_r2:
+            return f"R² of the fit is {fit.r2:.3f}, below {self.rule.least_r2:g}"
+        change = fit.scale / self._transform[0]
+        if not 1 / self.rule.most_change <= change <= self.rule.most_change:
+            return f"fitted scale {fit.scale:.4g} is {change:.4g} times the previous window's"
+        return ""

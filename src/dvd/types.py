@@ -1,0 +1,79 @@
+"""The few values that travel between the rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known of an input before its first frame is used. Width and height are upright (rotation applied)."""
+
+    name: str
+    path: Path
+    width: int
+    height: int
+    frame_rate: Fraction
+    time_base: Fraction
+    frame_count: int | None = None
+    """The container's word; None where it gives none. The stream itself decides."""
+    has_audio: bool = False
+    is_image: bool = False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One upright frame: `rgb` H W 3 uint8, and its presentation time `pts` in units of the video's time base."""
+
+    rgb: np.ndarray
+    pts: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """Frames [start, stop) that pass through the network together.
+
+    `next_start` is where the following window begins, so frames before it are settled once this window is stitched;
+    None marks the last window.
+    """
+
+    start: int
+    stop: int
+    next_start: int | None = None
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Seam:
+    """The joint of two windows over frames [start, stop): aligned = scale · window + shift (Eq. 8–9).
+
+    `r2` is the coefficient of determination of the fit and `residual` its root mean square error in disparity.
+    `trusted` is False where the fit was refused; `scale` and `shift` are then what was applied instead, and `note`
+    says why.
+    """
+
+    start: int
+    stop: int
+    scale: float
+    shift: float
+    r2: float
+    residual: float
+    trusted: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DepthChunk:
+    """Finished frames [start, start + T): `disparity` T H W float32, affine-invariant, larger is nearer."""
+
+    start: int
+    disparity: np.ndarray

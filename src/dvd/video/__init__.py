@@ -1,0 +1,44 @@
+"""Video in: any file FFmpeg reads, an image, a folder or a pattern of frames, as one stream of upright RGB frames.
+
+`open_video` and `probe` are the doors. What happens behind them, file by file:
+
+sources   which reader a SOURCE needs (`find_source`), and what a reader promises
+files     video files through PyAV: damaged packets, early ends, rotation
+pictures  images, folders and numbered or glob patterns
+interlace fields → frames
+colour    a decoded frame's pixels → uint8 RGB (matrix, range, HDR, alpha)
+trim      `--start` and `--end`
+stream    the story: read, trim, give every frame a time and one size
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dvd.types import VideoInfo
+from dvd.video.sources import find_source
+from dvd.video.stream import Video
+from dvd.video.trim import Moment, Trim
+
+__all__ = ["Video", "open_video", "probe"]
+
+
+def open_video(source: str | Path, start: Moment | None = None, end: Moment | None = None) -> Video:
+    """Opens SOURCE and decodes the first frame it will give, so that what is wrong is said here.
+
+    `start` and `end` bound the half-open part that is read: an int (or "120") is a frame number from 0; a float, "1.5",
+    "12.5s" or "0:12" is seconds from the first frame. An `end` past the end means the end.
+
+    Pixels stay as stored: a sample aspect ratio other than 1 is not stretched away. HDR is tone-mapped to SDR,
+    transparent parts lie over black, interlaced frames are deinterlaced; all frames have the first one's size.
+
+    Raises `InputError` for what cannot be read or holds no frame in that part, `OptionError` for a `start` or `end`
+    that makes no sense.
+    """
+    return Video(find_source(source), Trim.parse(start, end))
+
+
+def probe(source: str | Path) -> VideoInfo:
+    """What is known of SOURCE after decoding one frame. Raises `InputError` as `open_video` does."""
+    with open_video(source) as video:
+        return video.info

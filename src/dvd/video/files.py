@@ -1,0 +1,181 @@
+"""A video file through PyAV: what it says of itself, and its frames as far as they can be decoded.
+
+Everything needed of a stream is copied while its container is open: PyAV may crash if asked later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+from dvd.errors import InputError
+from dvd.video.colour import ToRGB
+from dvd.video.interlace import deinterlaced
+from dvd.video.pictures import FOLDER_RATE, TRANSPARENT
+from dvd.video.reader import Raw, UnreadableFrame
+
+Warn = Callable[[str], None]
+
+_EXACT_SEEK = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+"""Containers with an index of key frames; others may land after the moment asked for."""
+
+_RATE_ROUNDING = Fraction(2, 10**7)
+"""Much less than what tells 29.97 from 30000/1001."""
+
+
+class VideoFile:
+    """A file that FFmpeg reads. Raises `InputError` at once if there is no picture in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.stem
+        with _opened(path) as (container, stream):
+            self._format = container.format.name
+            self._declared_frames = stream.frames
+            self._transfer = stream.codec_context.color_trc
+            self.frame_rate = _exact(stream.average_rate or stream.guessed_rate or stream.base_rate or FOLDER_RATE)
+            self.time_base = stream.time_base or 1 / self.frame_rate
+            self.start_pts = stream.start_time
+            self._duration = _duration_s(container, stream)
+            self.has_audio = bool(container.streams.audio)
+            self.is_image = self._format.endswith("_pipe") or self._format == "image2"
+        self.frame_count = self._declared_frames or _rounded(self._duration, self.frame_rate)
+
+    def frames(self, warn: Warn, needed_from: int = 0) -> Iterator[Raw]:
+        if needed_from > (self.start_pts or 0) and self._format in _EXACT_SEEK:
+            near = self._raw(warn, seek_to=needed_from)
+            try:
+                first = next(near, None)
+            except av.FFmpegError:
+                first = None
+            if first is not None and first.pts is not None and first.pts <= needed_from:
+                yield first
+                yield from near
+                return
+        yield from self._raw(warn, seek_to=None)
+
+    def _raw(self, warn: Warn, seek_to: int | None) -> Iterator[Raw]:
+        with _opened(self.path) as (container, stream):
+            stream.thread_type = "AUTO"
+            if seek_to is not None:
+                container.seek(seek_to, stream=stream)
+            to_rgb = ToRGB(self._transfer, partial(warn, f"{self.path.name}: {TRANSPARENT}"))
+            decoded = self._decoded(container, stream, warn, whole=seek_to is None)
+            for frame in deinterlaced(decoded, self.time_base):
+                yield Raw(frame.pts, partial(_converted, to_rgb, frame))
+
+    def _decoded(
+        self, container: av.container.InputContainer, stream: av.VideoStream, warn: Warn, whole: bool
+    ) -> Iterator[av.VideoFrame]:
+        """Every frame that decodes. Damaged packets are skipped and counted; an early end is told."""
+        packets = frames = damaged = 0
+        last_pts: int | None = None
+        reason = "the file ends early"
+        broken_off = False
+        packet_stream = container.demux(stream)
+        while True:
+            try:
+                packet = next(packet_stream)
+            except StopIteration:
+                break
+            except av.FFmpegError as error:
+                reason, broken_off = error.strerror or "read error", True
+                break
+            packets += packet.size > 0
+            try:
+                decoded = packet.decode()
+            except av.FFmpegError:
+                damaged += 1
+                continue
+            for frame in decoded:
+                frames += 1
+                last_pts = last_pts if frame.pts is None else frame.pts
+                yield frame
+        lost = max(self._declared_frames - packets, 0) if whole else 0
+        if frames and (broken_off or self._ends_early(lost, last_pts)):
+            of = f" of {self.frame_count}" if self.frame_count else ""
+            warn(f"{self.path.name}: decoding stopped after {frames}{of} frames ({reason}); the rest is missing")
+        elif lost:
+            damaged += lost
+        if damaged:
+            warn(f"{self.path.name}: damaged packets left out: {damaged}; the frames they held are missing")
+
+    def _ends_early(self, lost: int, last_pts: int | None) -> bool:
+        """Whether the last frame stands before the end that is declared: by any frame if some are known to be lost,
+        else by clearly more than containers are wrong."""
+        if self._duration is None or last_pts is None:
+            return lost > 0
+        frame = 1 / self.frame_rate
+        missing = self._duration - (last_pts - (self.start_pts or 0)) * self.time_base - frame
+        return missing > (frame / 2 if lost else max(Fraction(1, 2), self._duration / 50))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """The open container and its picture stream. Raises `InputError` where there is none, with the reason."""
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty; copy or record it again")
+    try:
+        container = av.open(str(path), metadata_errors="ignore")
+    except PermissionError as error:
+        raise InputError(f"{path}: may not be read; change its permissions") from error
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(
+            f"{path}: not a video or image that FFmpeg can read, or cut off before its index was written; "
+            "check it in a player, and copy or record it again"
+        ) from error
+    with container:
+        yield container, _picture_stream(path, container)
+
+
+def _picture_stream(path: Path, container: av.container.InputContainer) -> av.VideoStream:
+    streams = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+    if container.format.name == "tty":
+        raise InputError(f"{path}: this is text, not a video; give a video file")
+    if not streams and container.streams.audio:
+        raise InputError(f"{path}: has sound but no pictures; give a video file")
+    if not streams:
+        raise InputError(f"{path}: has no pictures in it; give a video file")
+    if streams[0].codec_context is None:
+        raise InputError(f"{path}: its codec is unknown to this FFmpeg; convert it to H.264 first")
+    return streams[0]
+
+
+def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
+    """The picture stream's own duration; not the container's, which the sound may prolong."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    if container.duration and len(container.streams) == 1 and container.format.name in _EXACT_SEEK:
+        return Fraction(container.duration, av.time_base)
+    hours, _, rest = (stream.metadata.get("DURATION") or "").partition(":")
+    minutes, _, seconds = rest.partition(":")
+    try:
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    except ValueError:
+        return None
+
+
+def _exact(rate: Fraction) -> Fraction:
+    """The rate that a container meant whose nanoseconds a frame gave a fraction beside it: n or 1000 n / 1001."""
+    for meant in (Fraction(round(rate)), Fraction(1000 * round(rate * 1001 / 1000), 1001)):
+        if abs(rate - meant) < rate * _RATE_ROUNDING:
+            return meant
+    return rate
+
+
+def _rounded(duration: Fraction | None, rate: Fraction) -> int | None:
+    return None if duration is None else max(round(duration * rate), 1)
+
+
+def _converted(to_rgb: ToRGB, frame: av.VideoFrame) -> np.ndarray:
+    try:
+        return to_rgb(frame, frame.rotation)
+    except (av.FFmpegError, ValueError) as error:
+        raise UnreadableFrame(f"pixel format {frame.format.name} cannot be converted to RGB") from error

@@ -1,0 +1,44 @@
+"""What every reader promises the stream: facts beforehand, then frames one by one, converted only if wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+
+class UnreadableFrame(Exception):
+    """One frame that is damaged among others that may be whole."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A frame before conversion: its time, if the source gives one, and how to get `H W 3` uint8, upright."""
+
+    pts: int | None
+    rgb: Callable[[], np.ndarray]
+    """May raise `UnreadableFrame`."""
+
+
+class Source(Protocol):
+    """An input that can be read from its start any number of times."""
+
+    path: Path
+    name: str
+    frame_rate: Fraction
+    time_base: Fraction
+    frame_count: int | None
+    start_pts: int | None
+    has_audio: bool
+    is_image: bool
+
+    def frames(self, warn: Callable[[str], None], needed_from: int = 0) -> Iterator[Raw]:
+        """The frames in order; those before the time stamp `needed_from` may be left out where that saves work.
+
+        What is found damaged on the way is told to `warn`, one line each.
+        """
+        ...

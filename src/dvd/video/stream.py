@@ -1,0 +1,153 @@
+"""The story of reading: frames come from a source, those outside the trim are passed over, the rest get a time and a
+size that fit together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from types import TracebackType
+
+import numpy as np
+from PIL import Image
+
+from dvd.errors import InputError
+from dvd.types import Frame, VideoInfo
+from dvd.video.reader import Raw, Source, UnreadableFrame
+from dvd.video.trim import Trim
+
+log = logging.getLogger(__name__)
+
+
+class Video:
+    """An open video: `info`, then its frames, once, one at a time. Close it, or use it in `with`.
+
+    Time stamps are the source's own, in `info.time_base`, strictly increasing; where one is missing or steps back it
+    is set one nominal frame after the one before. Frames whose size differs from the first are resized to it.
+    What was wrong but could be lived with stands in `warnings`, one line each, and is logged once.
+    """
+
+    info: VideoInfo
+    warnings: list[str]
+
+    def __init__(self, source: Source, trim: Trim) -> None:
+        """Decodes the first frame inside `trim`. Raises `InputError` if there is none."""
+        self.warnings = []
+        self._source = source
+        self._trim = trim
+        self._unreadable: list[str] = []
+        self._resized = False
+        self._seen = 0
+        self._frames = self._read()
+        first = next(self._frames, None)
+        if first is None:
+            raise InputError(self._why_nothing())
+        self._first: Frame | None = first
+        height, width = first.rgb.shape[:2]
+        self.info = VideoInfo(
+            name=source.name,
+            path=source.path,
+            width=width,
+            height=height,
+            frame_rate=source.frame_rate,
+            time_base=source.time_base,
+            frame_count=trim.count(source.frame_count, source.frame_rate),
+            has_audio=source.has_audio,
+            is_image=source.is_image,
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return next(self._frames)
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the source; frames not yet read are lost."""
+        self._first = None
+        self._frames.close()
+
+    def _read(self) -> Generator[Frame]:
+        size: tuple[int, int] | None = None
+        given = 0
+        for pts, raw in self._inside():
+            try:
+                rgb = raw.rgb()
+            except UnreadableFrame as error:
+                self._unreadable.append(str(error))
+                continue
+            height, width = rgb.shape[:2]
+            size = size or (height, width)
+            if (height, width) != size:
+                rgb = self._fit(rgb, size, given)
+            yield Frame(rgb, pts)
+            given += 1
+        if self._unreadable and given:
+            self._warn(
+                f"{self._source.path.name}: {len(self._unreadable)} frames could not be read and were left out "
+                f"({self._unreadable[0]})"
+            )
+
+    def _inside(self) -> Iterator[tuple[int, Raw]]:
+        """Time and frame of everything inside the trim; frames before it are decoded but never converted."""
+        start, end = self._trim.start, self._trim.end
+        origin: int | None = self._source.start_pts
+        step = max(round(1 / (self._source.frame_rate * self._source.time_base)), 1)
+        last: int | None = None
+        for index, raw in enumerate(self._raw_frames()):
+            self._seen = index + 1
+            pts = raw.pts
+            if pts is None or (last is not None and pts <= last):
+                pts = (origin or 0) if last is None else last + step
+            last = pts
+            origin = pts if origin is None else origin
+            seconds = (pts - origin) * self._source.time_base
+            if end is not None and end.reached(index, seconds):
+                return
+            if start is None or start.reached(index, seconds):
+                yield pts, raw
+
+    def _raw_frames(self) -> Iterator[Raw]:
+        """From the start, or from near a start given in seconds; for frame numbers every frame must be counted."""
+        start, end = self._trim.start, self._trim.end
+        counted = end is not None and end.frame is not None
+        if start is None or start.seconds is None or counted or self._source.start_pts is None:
+            return self._source.frames(self._warn)
+        needed_from = self._source.start_pts + int(start.seconds / self._source.time_base)
+        return self._source.frames(self._warn, needed_from)
+
+    def _fit(self, rgb: np.ndarray, size: tuple[int, int], index: int) -> np.ndarray:
+        height, width = size
+        if not self._resized:
+            self._resized = True
+            self._warn(
+                f"{self._source.path.name}: from frame {index} on the size changes, there to {rgb.shape[1]} × "
+                f"{rgb.shape[0]}; such frames are resized to the first one's {width} × {height}"
+            )
+        return np.array(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR))
+
+    def _warn(self, line: str) -> None:
+        if line not in self.warnings:
+            self.warnings.append(line)
+            log.warning(line)
+
+    def _why_nothing(self) -> str:
+        path = self._source.path
+        if self._unreadable:
+            return f"{path}: cannot be read ({self._unreadable[0]}); copy or export it again"
+        if self._seen and (self._trim.start or self._trim.end):
+            count = max(self._seen, self._source.frame_count or 0)
+            length = float(Fraction(count) / self._source.frame_rate)
+            return f"{path}: no frame lies in {self._trim}, it has {count} ({length:.2f} s); choose another part"
+        return f"{path}: nothing in it can be decoded; check it in a player, and copy or record it again"

@@ -1,0 +1,139 @@
+"""Clips and views: determinism, ranges, geometry between frames, sky, movers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from dvd.data.procedural import Clip, families, render_clip, render_views
+from dvd.data.procedural.camera import rotation
+from dvd.errors import OptionError
+
+SIZE = {"height": 36, "width": 48}
+
+
+def first_clip(wanted: Callable[[Clip], bool], frames: int, family: str | None = None) -> Clip:
+    """The first of some seeds' clips that has a property."""
+    for seed in range(60):
+        clip = render_clip(seed, frames, 24, 32, family)
+        if wanted(clip):
+            return clip
+    raise AssertionError("no such clip among 60 seeds")
+
+
+@pytest.mark.parametrize("family", families())
+def test_same_seed_same_bits_and_sound_ranges(family: str) -> None:
+    clip, again = render_clip(3, 2, family=family, **SIZE), render_clip(3, 2, family=family, **SIZE)
+    for name in ("rgb", "depth_m", "intrinsics", "poses"):
+        np.testing.assert_array_equal(getattr(clip, name), getattr(again, name))
+    assert clip.family == family
+    assert (clip.rgb.shape, clip.rgb.dtype) == ((2, 36, 48, 3), np.uint8)
+    assert (clip.depth_m.shape, clip.depth_m.dtype) == ((2, 36, 48), np.float32)
+    assert (clip.depth_m > 0.0).all()
+    assert not np.isnan(clip.depth_m).any()
+    assert clip.rgb.std() > 5
+    fov = 2 * np.degrees(np.arctan(0.5 * 48 / clip.intrinsics[0, 0]))
+    assert 34.9 <= fov <= 100.1
+    assert (clip.rgb != render_clip(4, 2, family=family, **SIZE).rgb).any()
+
+
+def test_views_share_a_scene_but_not_a_camera() -> None:
+    views = render_views(11, 3, family="room", **SIZE)
+    assert len(views) == 3
+    assert {view.family for view in views} == {"room"}
+    assert not np.allclose(views[0].poses, views[1].poses)
+    assert (views[0].rgb != views[2].rgb).any()
+    np.testing.assert_array_equal(views[1].rgb, render_views(11, 3, family="room", **SIZE)[1].rgb)
+
+
+def test_default_mixture_is_mostly_indoors() -> None:
+    weights = families()
+    assert sum(weights.values()) == pytest.approx(1.0)
+    assert 0.5 < weights["room"] + weights["clutter"] < 0.7
+
+
+@pytest.mark.parametrize("family", ["room", "street"])
+def test_views_are_worth_looking_at(family: str) -> None:
+    flat = near = 0
+    for seed in range(12):
+        depth = render_clip(seed, 1, 24, 32, family).depth_m
+        disparity = np.where(np.isfinite(depth), 1 / depth, 0)
+        low, high = np.quantile(disparity, (0.05, 0.95))
+        flat += (high - low) / high < 0.25
+        near += (depth < 0.3).mean() > 0.3
+    assert flat <= 1
+    assert near == 0
+
+
+def test_camera_axes_are_right_down_forward() -> None:
+    turn = rotation(0.4, -0.2, 0.1)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(turn) == pytest.approx(1.0)
+    level = rotation(0.0, 0.0, 0.0)
+    np.testing.assert_allclose(level[:, 2], (1, 0, 0), atol=1e-12)
+    np.testing.assert_allclose(level[:, 1], (0, 0, -1), atol=1e-12)
+
+
+def reprojection_error(clip: Clip, frame: int, pose: np.ndarray) -> np.ndarray:
+    """Relative differences between frame 0's points seen from `pose` and the depth of `frame` at those pixels."""
+    depth = clip.depth_m[0]
+    y, x = np.nonzero(np.isfinite(depth))
+    k = clip.intrinsics.astype(float)
+    rays = np.stack([(x - k[0, 2]) / k[0, 0], (y - k[1, 2]) / k[1, 1], np.ones(len(x))])
+    points = rays * depth[y, x]
+    world = clip.poses[0, :3, :3] @ points + clip.poses[0, :3, 3:]
+    local = pose[:3, :3].T @ (world - pose[:3, 3:])
+    front = local[2] > 0.1
+    u = np.round(k[0, 0] * local[0, front] / local[2, front] + k[0, 2]).astype(int)
+    v = np.round(k[1, 1] * local[1, front] / local[2, front] + k[1, 2]).astype(int)
+    inside = (u >= 0) & (u < depth.shape[1]) & (v >= 0) & (v < depth.shape[0])
+    there = clip.depth_m[frame][v[inside], u[inside]]
+    return np.abs(local[2, front][inside] / there - 1.0)
+
+
+def test_still_scenes_reproject_between_frames() -> None:
+    checked = 0
+    for seed in range(40):
+        clip = render_clip(seed, 5, 72, 96, "room")
+        step = np.linalg.norm(clip.poses[-1, :3, 3] - clip.poses[0, :3, 3])
+        if clip.moving or clip.move != "walk" or step < 0.15:
+            continue
+        right = reprojection_error(clip, 4, clip.poses[4])
+        wrong = reprojection_error(clip, 4, clip.poses[0])
+        assert np.median(right) < 0.01
+        assert (right < 0.05).mean() > 0.85
+        assert np.median(wrong) > 3 * np.median(right)
+        checked += 1
+        if checked == 3:
+            return
+    raise AssertionError("too few walking clips of still rooms among 40 seeds")
+
+
+def test_sky_is_infinitely_far_and_above() -> None:
+    clip = first_clip(lambda c: 0.2 < np.isinf(c.depth_m).mean() < 0.6, 1, "street")
+    sky = np.isinf(clip.depth_m[0])
+    rows = np.arange(24)[:, None] * np.ones((1, 32))
+    assert rows[sky].mean() < rows[~sky].mean()
+
+
+def test_still_tripod_repeats_depth_but_not_noise() -> None:
+    clip = first_clip(lambda c: c.move == "tripod" and not c.moving, 3, "clutter")
+    np.testing.assert_array_equal(clip.depth_m[0], clip.depth_m[2])
+    np.testing.assert_array_equal(clip.poses[0], clip.poses[2])
+    assert (clip.rgb[0] != clip.rgb[2]).any()
+
+
+def test_movers_change_depth_before_a_still_camera() -> None:
+    clip = first_clip(lambda c: c.move == "tripod" and c.moving and bool((c.depth_m[0] != c.depth_m[4]).any()), 5)
+    changed = clip.depth_m[0] != clip.depth_m[4]
+    assert 0 < changed.mean() < 0.9
+    np.testing.assert_array_equal(clip.poses[0], clip.poses[4])
+
+
+def test_unknown_family_and_empty_clip_are_refused() -> None:
+    with pytest.raises(OptionError, match="did you mean street"):
+        render_clip(0, family="streets")
+    with pytest.raises(OptionError, match="at least 1 frame"):
+        render_clip(0, frames=0)

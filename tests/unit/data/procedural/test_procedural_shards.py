@@ -1,0 +1,59 @@
+"""Shards on disk: content, resuming, refusal to mix."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dvd.data.procedural import read_shard, render_clip, render_views, write_shards
+from dvd.errors import InputError, OptionError, OutputError
+
+SMALL = {"height": 16, "width": 24, "processes": 1, "scenes_per_shard": 2}
+
+
+def test_shards_hold_what_the_renderer_gives(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path, range(5, 8), views=2, **SMALL)
+    assert [shard.name for shard in shards] == ["shard_00000005", "shard_00000007"]
+    first, last = read_shard(shards[0]), read_shard(shards[1])
+    assert first["rgb"].shape == (4, 1, 16, 24, 3)
+    assert last["disparity"].shape == (2, 1, 16, 24)
+    expected = render_views(6, 2, 16, 24)
+    for n, clip in enumerate(expected):
+        np.testing.assert_array_equal(first["rgb"][2 + n], clip.rgb)
+        np.testing.assert_array_equal(first["disparity"][2 + n], (1 / clip.depth_m).astype(np.float16))
+    assert first["disparity"].dtype == np.float16
+    assert np.isfinite(np.asarray(first["disparity"])).all()
+    meta = json.loads((shards[0] / "meta.json").read_text())
+    assert [clip["family"] for clip in meta["clips"][2:]] == [clip.family for clip in expected]
+
+
+def test_finished_shards_are_kept_and_missing_ones_rendered(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path, range(4), frames=2, **SMALL)
+    stamp = (shards[0] / "rgb.npy").stat().st_mtime_ns
+    (shards[1] / "meta.json").unlink()
+    write_shards(tmp_path, range(4), frames=2, **SMALL)
+    assert (shards[0] / "rgb.npy").stat().st_mtime_ns == stamp
+    np.testing.assert_array_equal(read_shard(shards[1])["rgb"][0], render_clip(2, 2, 16, 24).rgb)
+    assert not list(tmp_path.glob(".shard*"))
+
+
+def test_other_samples_are_not_mixed_in(tmp_path: Path) -> None:
+    write_shards(tmp_path, range(1), views=1, **SMALL)
+    with pytest.raises(OutputError, match="holds other samples"):
+        write_shards(tmp_path, range(1), views=2, **SMALL)
+    with pytest.raises(OptionError, match="non-empty range"):
+        write_shards(tmp_path, range(0), **SMALL)
+    with pytest.raises(InputError, match="not a finished shard"):
+        read_shard(tmp_path / "shard_99")
+
+
+@pytest.mark.slow
+def test_several_processes_write_the_same_bits(tmp_path: Path) -> None:
+    one = write_shards(tmp_path / "one", range(4), views=1, **SMALL)
+    two = write_shards(tmp_path / "two", range(4), views=1, **{**SMALL, "processes": 2})
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(read_shard(a)["rgb"], read_shard(b)["rgb"])
+        np.testing.assert_array_equal(read_shard(a)["disparity"], read_shard(b)["disparity"])

@@ -1,0 +1,238 @@
+"""The video: size, times, rate, sound and colours of the result."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from synth import NTSC_FILM, disparity, info, make_video, mp4_boxes, packets
+
+from dvd.errors import OptionError
+from dvd.export import ExportOptions, open_writer
+from dvd.export.colormaps import apply
+from dvd.export.side_by_side import SideBySideWriter
+from dvd.video import open_video
+
+
+def convert(source: Path, target: Path, options: ExportOptions | None = None, chunk: int = 5, **trim) -> int:
+    """Writes a made-up disparity for every frame of `source`; returns how many."""
+    with open_video(source, **trim) as video, open_writer("mp4", target, video.info, options) as writer:
+        pts: list[int] = []
+        for frame in video:
+            pts.append(frame.pts)
+            if len(pts) == chunk:
+                writer.write(disparity(len(pts), video.info.height, video.info.width), pts)
+                pts = []
+        writer.write(disparity(len(pts), video.info.height, video.info.width), pts)
+    return writer.frames
+
+
+def times(path: Path) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize("rate", [Fraction(24), NTSC_FILM, Fraction(30000, 1001), Fraction(25, 2), Fraction(1)])
+def test_frame_rate_and_time_base_stay_exact(tmp_path, rate):
+    base = Fraction(1, 24000) if rate == NTSC_FILM else Fraction(1, rate.numerator)
+    source = make_video(tmp_path / "in.mp4", 12, rate=rate, time_base=base)
+    assert convert(source, tmp_path / "out.mp4") == 12
+    with av.open(str(source)) as one, av.open(str(tmp_path / "out.mp4")) as other:
+        before, after = one.streams.video[0], other.streams.video[0]
+        assert after.average_rate == before.average_rate == rate
+        assert after.time_base == before.time_base
+        assert after.frames == 12
+        assert after.duration * after.time_base == 12 / rate
+    assert times(tmp_path / "out.mp4") == times(source)
+
+
+@pytest.mark.parametrize("rate", [NTSC_FILM, Fraction(30000, 1001), Fraction(60000, 1001), Fraction(30)])
+def test_milliseconds_of_matroska_do_not_bend_the_rate(tmp_path, rate):
+    source = make_video(tmp_path / "in.mkv", 40, rate=rate)
+    convert(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].average_rate == rate
+    assert times(tmp_path / "out.mp4") == [index / rate for index in range(40)]
+
+
+@pytest.mark.parametrize("name", ["in.mp4", "in.mkv"])
+def test_variable_frame_rate_is_kept_in_time(tmp_path, name):
+    times_ms = [0, 33, 85, 200, 230, 300, 301, 500, 540, 577, 620, 700]
+    source = make_video(tmp_path / name, 12, rate=Fraction(30), time_base=Fraction(1, 1000), pts=times_ms)
+    convert(source, tmp_path / "out.mp4")
+    assert [time * 1000 for time in times(tmp_path / "out.mp4")] == times_ms
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_other_containers(tmp_path, suffix):
+    source = make_video(tmp_path / "in.mp4", 12, rate=NTSC_FILM, time_base=Fraction(1, 24000))
+    convert(source, tmp_path / f"out{suffix}")
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert container.streams.video[0].average_rate == NTSC_FILM
+    for before, after in zip(times(source), times(tmp_path / f"out{suffix}"), strict=True):
+        assert abs(after - before) <= (Fraction(1, 1000) if suffix == ".mkv" else 0)
+
+
+@pytest.mark.parametrize("size", [(48, 64), (5, 7), (1, 1), (47, 64), (48, 63)])
+def test_size_is_kept_odd_sides_too(tmp_path, size):
+    values = disparity(3, *size)
+    with open_writer("mp4", tmp_path / "out.mp4", info(height=size[0], width=size[1])) as writer:
+        writer.write(values, [0, 1, 2])
+    with open_video(tmp_path / "out.mp4") as video:
+        assert (video.info.height, video.info.width) == size
+        assert len(list(video)) == 3
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        odd = size[0] % 2 or size[1] % 2
+        assert container.streams.video[0].pix_fmt == ("yuv444p" if odd else "yuv420p")
+
+
+def test_the_result_is_an_ordinary_file_tagged_bt709(tmp_path):
+    convert(make_video(tmp_path / "in.mp4", 60), tmp_path / "out.mp4")
+    assert "moof" not in mp4_boxes(tmp_path / "out.mp4")
+    assert "moov" in mp4_boxes(tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        assert context.name == "h264"
+        assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("colormap", ["turbo", "viridis", "spectral"])
+def test_colours_are_those_of_the_map(tmp_path, colormap):
+    values = disparity(5, 96, 128)
+    options = ExportOptions(range="fixed", colormap=colormap)
+    before = values.copy()
+    with open_writer("mp4", tmp_path / "out.mp4", info(height=96, width=128), options) as writer:
+        writer.write(values, range(5))
+    np.testing.assert_array_equal(values, before)
+    with open_video(tmp_path / "out.mp4") as video:
+        shown = np.stack([frame.rgb for frame in video]).astype(int)
+    assert np.abs(shown - apply(values, colormap)).mean() < 4
+
+
+def test_grayscale_is_gray_and_brighter_is_nearer(tmp_path):
+    options = ExportOptions(range="fixed", grayscale=True, colormap="turbo")
+    with open_writer("mp4", tmp_path / "out.mp4", info(), options) as writer:
+        writer.write(disparity(3), range(3))
+    with open_video(tmp_path / "out.mp4") as video:
+        rgb = next(video).rgb.astype(int)
+    assert np.ptp(rgb, axis=2).max() <= 2
+    assert np.abs(rgb[..., 0] - 255 * disparity(1)[0]).max() < 12
+    assert rgb[-1].mean() > rgb[0].mean() + 100
+
+
+def test_global_range_covers_the_whole_video(tmp_path):
+    values = np.stack([np.full((48, 64), level, dtype=np.float32) for level in np.linspace(2, 4, 30)])
+    options = ExportOptions(range="global", grayscale=True)
+    with open_writer("mp4", tmp_path / "out.mp4", info(), options) as writer:
+        for start in range(0, 30, 10):
+            writer.write(values[start : start + 10], range(start, start + 10))
+    assert [each.name for each in tmp_path.iterdir()] == ["out.mp4"], "the spool is gone"
+    low, high = writer.facts()["shown"]
+    assert (low, high) == pytest.approx((2.0, 4.0), abs=0.1)
+    with open_video(tmp_path / "out.mp4") as video:
+        gray = np.array([frame.rgb.mean() for frame in video])
+    assert gray == pytest.approx(255 * np.clip((np.linspace(2, 4, 30) - low) / (high - low), 0, 1), abs=3)
+
+
+def test_global_range_of_large_frames_waits_at_a_smaller_size(tmp_path):
+    values = disparity(3, 1080, 1920)
+    options = ExportOptions(range="global", grayscale=True)
+    with open_writer("mp4", tmp_path / "out.mp4", info(height=1080, width=1920), options) as writer:
+        writer.write(values, range(3))
+        (spool,) = [each for each in tmp_path.iterdir() if each.suffix == ".spool"]
+        writer._spool._file.flush()
+        assert spool.stat().st_size == 3 * 540 * 960 * 2
+    low, high = writer.facts()["shown"]
+    with open_video(tmp_path / "out.mp4") as video:
+        gray = next(video).rgb[..., 0]
+    expected = 255 * np.clip((values[0] - low) / (high - low), 0, 1)
+    assert np.abs(gray - expected).mean() < 2
+
+
+@pytest.mark.parametrize("container", ["in.mp4", "in.mkv"])
+def test_sound_is_copied_bit_by_bit(tmp_path, container):
+    source = make_video(tmp_path / container, 50, audio="aac")
+    convert(source, tmp_path / "out.mp4")
+    before, after = packets(source, "audio"), packets(tmp_path / "out.mp4", "audio")
+    contents = [content for _, content in before]
+    kept = [content for _, content in after]
+    first = contents.index(kept[0])
+    assert kept == contents[first : first + len(kept)]
+    assert len(before) - len(after) <= 2
+    for (earlier, _), (later, _) in zip(before[first:], after, strict=False):
+        assert abs(later - earlier) <= Fraction(1, 1000)
+
+
+def test_sound_that_outlasts_the_pictures_is_kept_whole(tmp_path):
+    source = make_video(tmp_path / "in.mp4", 25, audio="aac", audio_seconds=2.0)
+    convert(source, tmp_path / "out.mp4")
+    assert packets(tmp_path / "out.mp4", "audio")[-1][0] == pytest.approx(packets(source, "audio")[-1][0], abs=1e-3)
+
+
+def test_sound_is_trimmed_with_the_pictures(tmp_path):
+    source = make_video(tmp_path / "in.mp4", 100, audio="aac")
+    convert(source, tmp_path / "out.mp4", start=1.0, end=3.0)
+    assert times(tmp_path / "out.mp4") == [Fraction(index, 25) for index in range(50)]
+    sound = packets(tmp_path / "out.mp4", "audio")
+    assert 0 <= sound[0][0] < 0.03
+    assert 1.95 < sound[-1][0] < 2.0
+    originals = {content: time for time, content in packets(source, "audio")}
+    assert originals[sound[10][1]] - sound[10][0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_sound_a_container_cannot_hold_becomes_aac(tmp_path):
+    source = make_video(tmp_path / "in.mkv", 50, audio="pcm_s16le")
+    convert(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+        wave = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    assert len(wave) == pytest.approx(2 * 48000, abs=3000)
+    spectrum = np.abs(np.fft.rfft(wave[12000:60000]))
+    assert np.argmax(spectrum) == pytest.approx(440, abs=2)
+    convert(source, tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert container.streams.audio[0].codec_context.name == "pcm_s16le"
+
+
+def test_sound_can_be_left_out(tmp_path):
+    source = make_video(tmp_path / "in.mp4", 10, audio="aac")
+    convert(source, tmp_path / "out.mp4", ExportOptions(audio=False))
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert not container.streams.audio
+
+
+def test_pixel_shape_is_kept_and_turned_with_the_picture(tmp_path):
+    for rotation, expected in ((0, Fraction(4, 3)), (90, Fraction(3, 4))):
+        source = tmp_path / f"in{rotation}.mp4"
+        make_video(source, 3, rotation=rotation, colour={"sample_aspect_ratio": Fraction(4, 3)})
+        convert(source, tmp_path / f"out{rotation}.mp4")
+        with av.open(str(tmp_path / f"out{rotation}.mp4")) as container:
+            assert container.streams.video[0].sample_aspect_ratio == expected
+
+
+def test_a_start_that_is_not_zero_keeps_pictures_and_sound_together(tmp_path):
+    source = make_video(tmp_path / "in.ts", 40, audio="aac", pts=[13 + index for index in range(40)])
+    convert(source, tmp_path / "out.mp4")
+    apart_before = packets(source, "video")[0][0] - packets(source, "audio")[0][0]
+    apart_after = packets(tmp_path / "out.mp4", "video")[0][0] - packets(tmp_path / "out.mp4", "audio")[0][0]
+    assert apart_before > 0.4
+    assert abs(apart_after - apart_before) < Fraction(1, 500)
+
+
+def test_side_by_side(tmp_path):
+    rgb = [np.full((48, 64, 3), (200, 30, 60), dtype=np.uint8)] * 5
+    options = ExportOptions(range="fixed", grayscale=True)
+    with SideBySideWriter(tmp_path / "both.mp4", info(), options) as writer:
+        writer.write_pairs(rgb[:2], disparity(2), [0, 1])
+        writer.write_pairs(rgb[2:], disparity(5)[2:], [2, 3, 4])
+    with open_video(tmp_path / "both.mp4") as video:
+        assert (video.info.height, video.info.width) == (48, 128)
+        frames = list(video)
+    assert len(frames) == 5
+    assert np.abs(frames[4].rgb[:, 4:60].astype(int) - (200, 30, 60)).mean() < 5
+    assert np.abs(frames[4].rgb[:, 68:, 0] - 255 * disparity(5)[4][:, 4:]).mean() < 6
+    with pytest.raises(OptionError, match="'global'"):
+        SideBySideWriter(tmp_path / "no.mp4", info(), ExportOptions(range="global"))

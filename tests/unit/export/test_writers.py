@@ -1,0 +1,370 @@
+"""What every format promises: values, atomicity, refusal, and keeping what is finished."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from synth import NTSC_FILM, disparity, info
+
+from dvd.errors import OptionError, OutputError
+from dvd.export import ExportOptions, check_writable, format_of, formats, open_writer, suffix
+from dvd.export.npz import NpzWriter
+from dvd.export.png16 import Png16Writer
+
+TESTS = Path(__file__).resolve().parents[2]
+
+
+def write(format: str, path: Path, values: np.ndarray, options: ExportOptions | None = None, **about):
+    """Writes `values` in chunks of 5 frames; returns the writer."""
+    source = info(height=values.shape[1], width=values.shape[2], **about)
+    with open_writer(format, path, source, options) as writer:
+        for start in range(0, len(values), 5):
+            chunk = values[start : start + 5]
+            writer.write(chunk, list(range(start, start + len(chunk))))
+    return writer
+
+
+def decoded(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def test_formats_and_endings():
+    assert formats() == ("mp4", "npz", "png16", "exr")
+    assert [suffix(name) for name in formats()] == [".mp4", ".npz", "_png16", "_exr"]
+    assert [suffix(name, is_image=True) for name in formats()] == [".png", ".npz", "_png16.png", ".exr"]
+    assert format_of("a.MP4") == format_of(Path("b/a.mov")) == format_of("a.mkv") == "mp4"
+    assert (format_of("a.npz"), format_of("a.png"), format_of("a.exr")) == ("npz", "png16", "exr")
+    assert format_of("results") is None
+    with pytest.raises(OptionError, match=r"\.avi is not written"):
+        format_of("a.avi")
+    with pytest.raises(OptionError, match="did you mean png16"):
+        open_writer("png", "a.png", info())
+    with pytest.raises(OptionError, match="must end in one of .mp4"):
+        open_writer("mp4", "a.txt", info())
+
+
+@pytest.mark.parametrize("shape", [(12, 48, 64), (1, 1, 1), (2, 5, 7)])
+def test_npz_holds_the_values_as_they_are(tmp_path, shape):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    write("npz", tmp_path / "out.npz", values, frame_rate=NTSC_FILM, time_base=Fraction(1001, 24000))
+    assert names(tmp_path) == ["out.npz"]
+    with np.load(tmp_path / "out.npz") as archive:
+        np.testing.assert_array_equal(archive["disparity"], values)
+        assert archive["disparity"].dtype == np.float32
+        assert archive["pts"].tolist() == list(range(shape[0]))
+        assert archive["time_base"].tolist() == [1001, 24000]
+        assert archive["frame_rate"].tolist() == [24000, 1001]
+    assert zipfile.ZipFile(tmp_path / "out.npz").testzip() is None, "check sums are right"
+
+
+def test_png16_is_linear_and_says_its_range(tmp_path):
+    values = disparity(4)
+    values[0, 0, 0], values[1, 0, 0], values[2, 0, 0] = -0.5, 2.5, np.nan
+    writer = write("png16", tmp_path / "out_png16", values, ExportOptions(value_range=(0.0, 2.0)))
+    assert names(tmp_path / "out_png16") == [f"frame_{index:06d}.png" for index in range(4)]
+    assert writer.facts()["value_range"] == [0.0, 2.0]
+    assert writer.facts()["clipped_pixels"] == 3
+    expected = np.clip(np.nan_to_num(values), 0, 2)
+    for index in range(4):
+        with Image.open(tmp_path / "out_png16" / f"frame_{index:06d}.png") as picture:
+            assert picture.text["disparity_range"] == "0 2"
+            levels = np.asarray(picture)
+        assert levels.dtype == np.uint16
+        assert np.abs(levels * (2.0 / 65535) - expected[index]).max() <= 2.0 / 65535
+
+
+def test_exr_is_float32_without_loss(tmp_path):
+    openexr = pytest.importorskip("OpenEXR", reason="the exr extra is not installed")
+    values = np.random.default_rng(0).normal(size=(3, 20, 30)).astype(np.float32)
+    write("exr", tmp_path / "out_exr", values)
+    for index in range(3):
+        with openexr.File(str(tmp_path / "out_exr" / f"frame_{index:06d}.exr")) as file:
+            np.testing.assert_array_equal(file.channels()["disparity"].pixels, values[index])
+            assert "larger is nearer" in file.header()["comments"]
+
+
+def test_exr_without_its_library_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("dvd.export.exr.find_spec", lambda name: None)
+    with pytest.raises(OptionError, match=r"pip install 'dvd-depth\[exr\]'"):
+        open_writer("exr", tmp_path / "out_exr", info())
+
+
+def test_an_image_becomes_one_file_in_each_format(tmp_path):
+    values = disparity(1)
+    kept = []
+    for name in formats():
+        path = tmp_path / f"cat{suffix(name, is_image=True)}"
+        kept.append(write(name, path, values, is_image=True).path.name)
+    assert names(tmp_path) == sorted(kept) == ["cat.exr", "cat.npz", "cat.png", "cat_png16.png"]
+    with Image.open(tmp_path / "cat.png") as picture:
+        assert (picture.mode, picture.size) == ("RGB", (64, 48))
+    with Image.open(tmp_path / "cat_png16.png") as picture:
+        assert np.abs(np.asarray(picture) / 65535 - values[0]).max() < 1e-4
+    assert open_writer("mp4", tmp_path / "dog.mp4", info(is_image=True)).path.name == "dog.png"
+
+
+def test_a_video_does_not_fit_into_one_picture(tmp_path):
+    with pytest.raises(OptionError, match="holds one picture, absent.mp4 is a video; give a folder"):
+        open_writer("png16", tmp_path / "out.png", info())
+
+
+@pytest.mark.parametrize("name", formats())
+def test_nothing_lies_at_the_path_before_the_end(tmp_path, name):
+    path = tmp_path / f"out{suffix(name)}"
+    writer = open_writer(name, path, info())
+    writer.write(disparity(3), [0, 1, 2])
+    assert not path.exists()
+    assert all(".part" in each for each in names(tmp_path))
+    writer.close()
+    writer.close()
+    assert names(tmp_path) == [path.name]
+    assert writer.frames == 3
+
+
+@pytest.mark.parametrize("name", formats())
+def test_no_frame_leaves_nothing(tmp_path, name):
+    path = tmp_path / f"out{suffix(name)}"
+    open_writer(name, path, info()).close()
+    with pytest.raises(RuntimeError), open_writer(name, path, info()):
+        raise RuntimeError
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("mode", ["rolling", "global"])
+@pytest.mark.parametrize("name", formats())
+def test_ctrl_c_keeps_what_is_finished(tmp_path, name, mode):
+    path = tmp_path / f"out{suffix(name)}"
+    with pytest.raises(KeyboardInterrupt), open_writer(name, path, info(), ExportOptions(range=mode)) as writer:
+        writer.write(disparity(7), list(range(7)))
+        raise KeyboardInterrupt
+    assert names(tmp_path) == [path.name]
+    assert kept_frames(name, path) == 7
+
+
+def kept_frames(name: str, path: Path) -> int:
+    if name == "mp4":
+        return decoded(path)
+    if name == "npz":
+        return len(np.load(path)["disparity"])
+    return len(names(path))
+
+
+def test_ctrl_c_while_a_global_range_is_being_encoded(tmp_path, monkeypatch):
+    path = tmp_path / "out.mp4"
+    writer = open_writer("mp4", path, info(), ExportOptions(range="global"))
+    writer.write(disparity(9), list(range(9)))
+    encode = writer._encode
+
+    def interrupted(frame, pts, low, high):
+        if pts == 6:
+            raise KeyboardInterrupt
+        encode(frame, pts, low, high)
+
+    monkeypatch.setattr(writer, "_encode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        writer.close()
+    assert names(tmp_path) == ["out.mp4"]
+    assert decoded(path) == writer.frames == 6
+
+
+@pytest.mark.parametrize("name", formats())
+def test_what_exists_is_kept_unless_told_otherwise(tmp_path, name):
+    path = tmp_path / f"out{suffix(name)}"
+    write(name, path, disparity(3))
+    with pytest.raises(OutputError, match="exists already; choose another name or add --overwrite"):
+        open_writer(name, path, info())
+    write(name, path, disparity(2), ExportOptions(overwrite=True))
+    assert names(tmp_path) == [path.name]
+    assert kept_frames(name, path) == 2
+
+
+def test_a_folder_with_other_things_is_never_replaced(tmp_path):
+    folder = tmp_path / "out_png16"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="holds other files"):
+        open_writer("png16", folder, info(), ExportOptions(overwrite=True))
+    with pytest.raises(OutputError, match="is a folder"):
+        check_writable(folder, overwrite=True)
+
+
+def test_the_input_itself_is_never_overwritten(tmp_path):
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(b"precious")
+    with pytest.raises(OutputError, match="is the input itself"):
+        open_writer("mp4", source, info(source), ExportOptions(overwrite=True))
+    assert source.read_bytes() == b"precious"
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "out.mp4", Path("/proc/out.mp4"), Path("/dev/null/out.mp4")):
+        if path.parent.parent.exists():
+            with pytest.raises(OutputError, match=r"out\.mp4: .*; choose another folder"):
+                check_writable(path, overwrite=False)
+    check_writable(tmp_path / "new" / "folder" / "out.mp4", overwrite=False)
+    assert names(tmp_path) == ["file"], "looking leaves nothing behind"
+    write("npz", tmp_path / "new" / "folder" / "out.npz", disparity(1))
+
+
+def full_after(method, calls: int):
+    """The disk fills up at the call after `calls`; nothing more goes in until something is taken away."""
+    count = 0
+
+    def wrapped(*args):
+        nonlocal count
+        count += 1
+        if count > calls:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return method(*args)
+
+    return wrapped
+
+
+def test_full_disk_npz_keeps_whole_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr(NpzWriter, "_write_all", full_after(NpzWriter._write_all, 5))
+    values = disparity(9)
+    path = tmp_path / "out.npz"
+    with pytest.raises(
+        OutputError, match=r"the disk is full; free some space .*; the 4 finished frames are kept there"
+    ):
+        write("npz", path, values)
+    assert names(tmp_path) == ["out.npz"]
+    np.testing.assert_array_equal(np.load(path)["disparity"], values[:4])
+    assert zipfile.ZipFile(path).testzip() is None
+
+
+def test_full_disk_npz_gives_up_a_frame_for_the_directory(tmp_path, monkeypatch):
+    writer = open_writer("npz", tmp_path / "out.npz", info())
+    values = disparity(3)
+    writer.write(values, [0, 1, 2])
+    monkeypatch.setattr(writer, "_small_members", _full_at_first(writer._small_members, times=2))
+    with pytest.raises(OutputError, match="the 2 finished frames are kept"):
+        writer.close()
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["disparity"], values[:2])
+
+
+def _full_at_first(method, times: int):
+    left = times
+
+    def wrapped():
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return method()
+
+    return wrapped
+
+
+def test_full_disk_png16_keeps_whole_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr(Png16Writer, "_save", full_after(Png16Writer._save, 3))
+    with pytest.raises(OutputError, match="the disk is full; .*the 3 finished frames are kept there"):
+        write("png16", tmp_path / "out_png16", disparity(5))
+    assert names(tmp_path / "out_png16") == [f"frame_{index:06d}.png" for index in range(3)]
+
+
+def test_full_disk_before_the_first_frame_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(NpzWriter, "_write_all", full_after(NpzWriter._write_all, 1))
+    with pytest.raises(OutputError, match="the disk is full") as caught:
+        write("npz", tmp_path / "out.npz", disparity(5))
+    assert "kept" not in str(caught.value)
+    assert names(tmp_path) == []
+
+
+LIMITED = """
+import resource, signal, sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from synth import info
+from dvd.errors import OutputError
+from dvd.export import ExportOptions, open_writer
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+noise = np.random.default_rng(0)
+writer = open_writer("mp4", sys.argv[2], info(width=320, height=240), ExportOptions(range="fixed"))
+try:
+    for index in range(400):
+        writer.write(noise.random((1, 240, 320), dtype=np.float32), [index])
+    writer.close()
+except OutputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+def test_an_mp4_that_may_grow_no_further_stays_playable(tmp_path):
+    path = tmp_path / "out.mp4"
+    result = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(TESTS), str(path)], capture_output=True, text=True, check=True
+    )
+    assert "the file grows larger than is allowed here" in result.stdout, result.stdout + result.stderr
+    left = names(tmp_path)
+    if left:
+        assert left == ["out.mp4"]
+        assert f"the {decoded(path)} finished frames are kept there" in result.stdout
+    else:
+        assert "kept" not in result.stdout
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from synth import disparity, info
+from dvd.export import open_writer
+writer = open_writer("mp4", sys.argv[2], info())
+for start in range(0, 300, 10):
+    writer.write(disparity(10), list(range(start, start + 10)))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_a_killed_process_leaves_a_playable_part(tmp_path):
+    result = subprocess.run([sys.executable, "-c", KILLED, str(TESTS), str(tmp_path / "out.mp4")], check=False)
+    assert result.returncode == -signal.SIGKILL
+    assert names(tmp_path) == ["out.part.mp4"]
+    assert decoded(tmp_path / "out.part.mp4") >= 150
+    write("mp4", tmp_path / "out.mp4", disparity(3))
+    assert names(tmp_path) == ["out.mp4"], "the next run clears the old part away"
+
+
+def test_values_of_the_wrong_shape_are_a_programming_error(tmp_path):
+    writer = open_writer("npz", tmp_path / "out.npz", info())
+    with pytest.raises(ValueError, match="expected T H W"):
+        writer.write(disparity(2, 10, 10), [0, 1])
+    with pytest.raises(ValueError, match="expected T H W"):
+        writer.write(disparity(2), [0])
+    writer.write(disparity(0), [])
+    assert writer.frames == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"range": "local"},
+        {"colormap": "turbu"},
+        {"fixed_range": (1.0, 1.0)},
+        {"value_range": (0.0, float("nan"))},
+        {"crf": 60},
+    ],
+)
+def test_options_outside_their_range(wrong):
+    with pytest.raises(OptionError):
+        ExportOptions(**wrong)

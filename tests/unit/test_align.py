@@ -1,0 +1,168 @@
+"""The affine fit recovers what it should, whatever the order and the pieces, and says when it means nothing."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dvd.align import AffineFit, Moments, fit, fit_robust
+
+seeds = st.integers(0, 2**32 - 1)
+scales = st.floats(-50, 50).filter(lambda scale: abs(scale) > 1e-3)
+shifts = st.floats(-100, 100)
+
+
+def cloud(seed: int, count: int = 400) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=count)
+
+
+@given(seeds, scales, shifts)
+def test_recovers_any_affine_map(seed: int, scale: float, shift: float) -> None:
+    source = cloud(seed)
+    found = fit(source, scale * source + shift)
+    assert found.scale == pytest.approx(scale, rel=1e-9)
+    assert found.shift == pytest.approx(shift, rel=1e-9, abs=1e-9)
+    assert found.r2 == pytest.approx(1)
+    assert found.residual < 1e-6 * (abs(scale) + 1)
+    assert not found.flaw
+
+
+@given(seeds, scales, shifts, st.floats(0.01, 3), st.floats(-1e4, 1e4))
+def test_equals_a_direct_least_squares_solution(
+    seed: int, scale: float, shift: float, noise: float, offset: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    source = rng.normal(size=300) + offset
+    target = scale * source + shift + noise * rng.normal(size=300)
+    found = fit(source, target)
+    # Centred, so that the direct solution is itself exact for large offsets.
+    centre = source.mean()
+    (slope, height), *_ = np.linalg.lstsq(np.stack([source - centre, np.ones(300)], 1), target, rcond=None)
+    assert found.scale == pytest.approx(slope, rel=1e-8, abs=1e-8)
+    assert found.scale * centre + found.shift == pytest.approx(height, rel=1e-8, abs=1e-8)
+    errors = found.scale * source + found.shift - target
+    assert found.residual == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
+    assert found.r2 == pytest.approx(1 - errors.var() / target.var(), rel=1e-5, abs=1e-8)
+
+
+@given(seeds, st.lists(st.integers(0, 400), max_size=6))
+def test_order_and_pieces_do_not_matter(seed: int, cuts: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    source, noise = rng.normal(3, 1, 400), rng.normal(size=400)
+    target = 2 * source - 1 + noise
+    whole = fit(source, target)
+    order = rng.permutation(400)
+    parts = []
+    for piece in np.split(order, sorted(cuts)):
+        moments = Moments()
+        moments.add(source[piece], target[piece])
+        parts.append(moments)
+    merged = Moments()
+    for index in rng.permutation(len(parts)):
+        merged.merge(parts[index])
+    for name in ("scale", "shift", "r2", "residual"):
+        assert getattr(merged.fit(), name) == pytest.approx(getattr(whole, name), rel=1e-9)
+    assert merged.fit().count == 400
+
+
+def test_a_large_offset_costs_no_precision() -> None:
+    source = 1e6 + cloud(0, 1000) * 1e-2
+    found = fit(source, 3 * source - 2e6)
+    assert found.scale == pytest.approx(3, rel=1e-6)
+
+
+def test_large_inputs_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = cloud(1, 1000)
+    target = source**2 + source
+    whole = fit(source, target)
+    monkeypatch.setattr("dvd.align.BLOCK", 7)
+    assert fit(source, target).scale == pytest.approx(whole.scale, rel=1e-10)
+
+
+def test_float32_input_is_summed_in_float64() -> None:
+    source = (1000 + cloud(2, 100_000)).astype(np.float32)
+    target = (0.5 * source.astype(np.float64) - 20).astype(np.float32)
+    assert fit(source, target).scale == pytest.approx(0.5, rel=1e-4)
+
+
+def test_only_masked_pixels_count() -> None:
+    source = cloud(3).reshape(4, 10, 10)
+    target = 2 * source + 1
+    mask = np.zeros(source.shape, bool)
+    mask[1:3] = True
+    target[~mask] = np.nan
+    found = fit(source, target, mask)
+    assert (found.scale, found.shift, found.count) == (pytest.approx(2), pytest.approx(1), 200)
+
+
+def test_no_pixels_is_flagged() -> None:
+    found = fit(np.zeros(5), np.zeros(5), np.zeros(5, bool))
+    assert found.flaw == "no pixels"
+    assert math.isnan(found.scale)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e8])
+def test_a_flat_source_gives_the_best_constant_and_is_flagged(value: float) -> None:
+    target = cloud(4)
+    found = fit(np.full(400, value), target)
+    assert found.flaw == "no variance in the source"
+    assert found.scale == 0
+    assert found.shift == pytest.approx(target.mean())
+    assert found.residual == pytest.approx(target.std())
+
+
+def test_a_source_too_small_to_divide_by_is_flat() -> None:
+    assert fit(np.array([0.0, 1e-160]), np.array([0.0, 1e150])).flaw == "no variance in the source"
+
+
+def test_a_flat_target_is_flagged() -> None:
+    found = fit(cloud(5), np.full(400, 0.3))
+    assert found.flaw == "no variance in the target"
+    assert found.scale == pytest.approx(0)
+    assert found.shift == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_flagged(value: float) -> None:
+    source = cloud(6)
+    source[7] = value
+    assert fit(source, source).flaw == "values that are not finite"
+
+
+def test_shapes_must_agree() -> None:
+    with pytest.raises(ValueError, match=r"\(3,\) and target \(4,\)"):
+        Moments().add(np.zeros(3), np.zeros(4))
+    with pytest.raises(ValueError, match="mask"):
+        Moments().add(np.zeros(3), np.zeros(3), np.zeros((3, 1), bool))
+
+
+def test_a_fit_applies_itself_in_the_dtype_of_the_source() -> None:
+    aligned = AffineFit(2, 1, 1, 0, 1)(np.array([1, 2], np.float32))
+    assert aligned.dtype == np.float32
+    assert aligned.tolist() == [3, 5]
+
+
+@settings(deadline=None)
+@given(seeds, st.floats(0.2, 5), shifts, st.floats(0, 0.15))
+def test_the_robust_fit_ignores_gross_errors(seed: int, scale: float, shift: float, wrong: float) -> None:
+    rng = np.random.default_rng(seed)
+    source = rng.uniform(0, 1, 600)
+    target = scale * source + shift
+    bad = rng.random(600) < wrong
+    target[bad] += rng.uniform(5, 50, bad.sum())
+    found = fit_robust(source, target, keep=0.75)
+    assert found.scale == pytest.approx(scale, rel=1e-6)
+    assert found.shift == pytest.approx(shift, rel=1e-6, abs=1e-6)
+
+
+def test_the_robust_fit_that_keeps_everything_is_the_plain_fit() -> None:
+    source, target = cloud(7), cloud(8)
+    assert fit_robust(source, target, keep=1) == fit(source, target)
+    assert fit_robust(source, source, np.zeros(400, bool)).flaw == "no pixels"
+
+
+def test_the_robust_fit_refuses_to_keep_less_than_half() -> None:
+    with pytest.raises(ValueError, match=r"keep is 0\.3"):
+        fit_robust(cloud(0), cloud(0), keep=0.3)

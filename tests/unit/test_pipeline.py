@@ -1,0 +1,287 @@
+"""The whole story with a stand-in for the network: arrays, streams, files, and what happens when it goes wrong."""
+
+import json
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import dvd
+from dvd import pipeline as story
+from dvd.backbones.base import ModelCard
+from dvd.errors import InputError, ModelError, OptionError, OutputError
+from dvd.export import ExportOptions
+from dvd.pipeline import Pipeline, load, predict_file
+
+RATE = Fraction(24000, 1001)
+
+
+class Bright:
+    """Disparity is the brightness, seen at half size; fails or waits where a test wants it to."""
+
+    time_factor = 4
+    side_multiple = 16
+    device = torch.device("cpu")
+
+    def __init__(self, card: ModelCard | None = None, dtype: torch.dtype = torch.float32) -> None:
+        self.card = card or ModelCard("bright", "CC0", size=(32, 48), window=9, overlap=3)
+        self.dtype = dtype
+        self.windows = 0
+        self.fails_at: dict[int, BaseException] = {}
+        self.seconds = 0.0
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        return F.avg_pool3d(rgb.mean(dim=1, keepdim=True), (1, 2, 2))
+
+    def forward(self, latent: Tensor, timestep: float) -> Tensor:
+        if self.windows in self.fails_at:
+            raise self.fails_at[self.windows]
+        self.windows += 1
+        time.sleep(self.seconds)
+        return latent
+
+    def decode(self, latent: Tensor) -> Tensor:
+        return F.interpolate(latent, scale_factor=(1, 2, 2), mode="nearest")
+
+
+def clip(count: int, height: int = 36, width: int = 50) -> np.ndarray:
+    """A bright square that moves over a ramp."""
+    frames = np.empty((count, height, width, 3), np.uint8)
+    frames[:] = np.linspace(20, 160, width, dtype=np.uint8)[None, None, :, None]
+    for index in range(count):
+        frames[index, 8:20, index % 30 : index % 30 + 12] = 230
+    return frames
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return make_video(tmp_path / "in" / "street.mkv", clip(40))
+
+
+def make_video(path: Path, frames: np.ndarray) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=RATE)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "bgr0"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_an_array_and_a_stream_give_the_same() -> None:
+    model, frames = Pipeline(Bright()), clip(23)
+    whole = model.predict(frames)
+    assert whole.shape == (23, 36, 50)
+    assert whole.dtype == np.float32
+    chunks = list(model.stream(frame for frame in frames))
+    assert len(chunks) > 1
+    np.testing.assert_array_equal(np.concatenate([chunk.disparity for chunk in chunks]), whole)
+
+
+def test_what_is_bright_here_is_near() -> None:
+    disparity = Pipeline(Bright()).predict(clip(12))
+    assert disparity[5, 14, 10] > disparity[5, 30, 10] + 0.4
+
+
+def test_window_size_and_anchor_reach_the_network() -> None:
+    backbone = Bright()
+    seen = []
+    backbone.forward = lambda latent, timestep: seen.append((latent.shape, timestep)) or latent  # type: ignore
+    Pipeline(backbone).predict(clip(20), size=(64, 64), window=13, overlap=4, tau=0.2)
+    assert seen == [(torch.Size((1, 1, 13, 32, 48)), 200.0)] * 2
+
+
+def test_one_frame_is_enough() -> None:
+    assert Pipeline(Bright()).predict(clip(1)).shape == (1, 36, 50)
+
+
+def test_a_flat_array_is_named() -> None:
+    with pytest.raises(InputError, match="frames are H W 3"):
+        Pipeline(Bright()).predict(clip(1)[0])
+
+
+@pytest.mark.parametrize(
+    ("allowed", "opened", "dtype"),
+    [(True, [torch.bfloat16], "bfloat16"), (False, [torch.bfloat16, torch.float32], "float32")],
+)
+def test_load_follows_the_card(
+    monkeypatch: pytest.MonkeyPatch, allowed: bool, opened: list[torch.dtype], dtype: str
+) -> None:
+    asked = []
+
+    def opens(name: str, device: torch.device, number: torch.dtype) -> Bright:
+        asked.append(number)
+        return Bright(ModelCard(name, "CC0", bfloat16=allowed), number)
+
+    monkeypatch.setattr("dvd.hardware.cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr(story.registry, "load", opens)
+    model = load("bright", device="cpu")
+    assert asked == opened
+    assert model.dtype == dtype
+    assert "bfloat16" in model.dtype_reason
+
+
+def test_a_named_dtype_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        story.registry, "load", lambda name, device, number: Bright(ModelCard(name, "", bfloat16=False), number)
+    )
+    assert load("bright", "cpu", "bfloat16").dtype == "bfloat16"
+
+
+def test_a_video_becomes_files_and_a_description(video: Path, tmp_path: Path) -> None:
+    done: list[int] = []
+    out = tmp_path / "new" / "out"
+    result = predict_file(video, out, Pipeline(Bright(), "asked for"), ["npz", "mp4"], progress=done.append)
+    assert result.outputs == (out / "street.npz", out / "street.mp4")
+    assert sorted(path.name for path in out.iterdir()) == ["street.json", "street.mp4", "street.npz"]
+    with np.load(out / "street.npz") as values:
+        disparity = values["disparity"]
+    np.testing.assert_allclose(disparity, Pipeline(Bright()).predict(clip(40)), atol=1e-6)
+    with av.open(str(out / "street.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.height, stream.width, stream.average_rate) == (36, 50, RATE)
+        assert sum(1 for _ in container.decode(stream)) == 40
+    assert done == sorted(set(done))
+    assert done[-1] == 40
+    facts = json.loads(result.sidecar.read_text())
+    assert facts["model"] == "bright"
+    assert facts["size"] == [48, 48]
+    assert facts["source_size"] == [36, 50]
+    assert (facts["window"], facts["overlap"], facts["tau"], facts["stitch"]) == (9, 3, 0.5, "default")
+    assert (facts["dtype"], facts["device"], facts["frame_rate"]) == ("float32", "cpu", "24000/1001")
+    assert facts["polarity"] == "larger is nearer"
+    assert facts["range"] == pytest.approx([disparity.min(), disparity.max()])
+    assert facts["frames"] == 40
+    assert facts["stopped"] == ""
+    assert [seam["start"] for seam in facts["seams"]] == [6, 12, 18, 24, 30, 31]
+    assert facts["seams"][0]["scale"] == pytest.approx(1, abs=1e-3)
+    assert facts["versions"]["torch"] == torch.__version__
+    assert result.record.seams[0].trusted
+
+
+def test_a_report_holds_the_seams(video: Path, tmp_path: Path) -> None:
+    report = tmp_path / "reports" / "seams.json"
+    result = predict_file(video, tmp_path / "out", Pipeline(Bright()), ["npz"], report=report)
+    seams = json.loads(report.read_text())["seams"]
+    assert [seam["scale"] for seam in seams] == [seam.scale for seam in result.record.seams]
+    with pytest.raises(OutputError, match=r"seams\.json: exists already"):
+        predict_file(video, tmp_path / "again", Pipeline(Bright()), ["npz"], report=report)
+    assert not (tmp_path / "again").exists()
+
+
+def test_the_public_name_takes_the_same(video: Path, tmp_path: Path) -> None:
+    result = dvd.predict(video, out=tmp_path / "disparity.npz", model=Pipeline(Bright()), end=10)
+    assert result.outputs == (tmp_path / "disparity.npz",)
+    assert result.sidecar == tmp_path / "disparity.json"
+    assert result.record.frames == 10
+
+
+def test_decoding_network_and_writing_overlap_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = 0.008
+    backbone = Bright()
+    backbone.seconds = 6 * seconds
+    read, write = story._noting_times, story.Outputs.write
+
+    def slow_read(video, times):
+        for frame in read(video, times):
+            time.sleep(seconds)
+            yield frame
+
+    def slow_write(self, disparity, pts):
+        time.sleep(seconds * len(pts))
+        write(self, disparity, pts)
+
+    monkeypatch.setattr(story, "_noting_times", slow_read)
+    monkeypatch.setattr(story.Outputs, "write", slow_write)
+    video = make_video(tmp_path / "in" / "long.mkv", clip(90))
+    result = predict_file(video, tmp_path, Pipeline(backbone), ["npz"])
+    one_after_another = 3 * 90 * seconds
+    assert result.seconds < 0.75 * one_after_another
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if "in" not in path.parts)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ModelError("not finite"), KeyboardInterrupt(), RuntimeError("bug")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_failure_before_the_first_frame_leaves_nothing(video: Path, tmp_path: Path, error: BaseException) -> None:
+    backbone = Bright()
+    backbone.fails_at = {0: error}
+    with pytest.raises(type(error)):
+        predict_file(video, tmp_path / "a" / "b", Pipeline(backbone), ["mp4", "npz", "png16"])
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(("error", "why"), [(KeyboardInterrupt(), "stopped by the user"), (ModelError("nan"), "nan")])
+def test_a_failure_later_keeps_whole_files_of_what_is_done(
+    video: Path, tmp_path: Path, error: BaseException, why: str
+) -> None:
+    backbone = Bright()
+    backbone.fails_at = {4: error}
+    out = tmp_path / "out"
+    with pytest.raises(type(error)):
+        predict_file(video, out, Pipeline(backbone), ["mp4", "npz"])
+    assert left(out) == ["street.json", "street.mp4", "street.npz"]
+    with np.load(out / "street.npz") as values:
+        assert len(values["disparity"]) == 24
+    with av.open(str(out / "street.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 24
+    facts = json.loads((out / "street.json").read_text())
+    assert (facts["stopped"], facts["frames"]) == (why, 24)
+
+
+def test_what_the_disk_refuses_stops_the_network_soon(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = Bright()
+    backbone.seconds = 0.02
+
+    def full(self, disparity, pts):
+        raise OutputError("street.npz: the disk is full")
+
+    monkeypatch.setattr(story.Outputs, "write", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        predict_file(video, tmp_path / "out", Pipeline(backbone), ["npz"])
+    assert backbone.windows <= 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_exists_is_refused_before_any_work(video: Path, tmp_path: Path) -> None:
+    backbone = Bright()
+    (tmp_path / "street.npz").write_text("precious")
+    with pytest.raises(OutputError, match="--overwrite"):
+        predict_file(video, tmp_path, Pipeline(backbone), ["mp4", "npz"])
+    assert backbone.windows == 0
+    assert left(tmp_path) == ["street.npz"]
+    assert (tmp_path / "street.npz").read_text() == "precious"
+    predict_file(video, tmp_path, Pipeline(backbone), ["npz"], options=ExportOptions(overwrite=True))
+    assert len(np.load(tmp_path / "street.npz")["disparity"]) == 40
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"tau": 2}, OptionError, "between 0 and 1"),
+        ({"overlap": 9}, OptionError, "smaller overlap"),
+        ({"size": (0, 0)}, OptionError, "size is 0x0"),
+        ({"formats": ["mp5"]}, OptionError, "did you mean mp4"),
+        ({"model": "dvd-mimi"}, ModelError, "did you mean dvd-mini"),
+        ({"model": "dvd-mini", "device": "tpu"}, OptionError, "unknown device 'tpu'"),
+    ],
+)
+def test_a_wrong_option_leaves_nothing(video: Path, tmp_path: Path, options: dict, error: type, said: str) -> None:
+    with pytest.raises(error, match=said):
+        predict_file(video, tmp_path / "out", **{"model": Pipeline(Bright()), **options})
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,164 @@
+"""Windows that differ by an affine map become one stream; a fit that means nothing is not applied."""
+
+import logging
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dvd.errors import OptionError
+from dvd.stitch import RULES, Stitcher, StitchRule, choose_rule
+from dvd.types import Window
+from dvd.windows import windows
+
+
+def scene(count: int, seed: int = 0, shape: tuple[int, ...] = (6, 8)) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0.2, 0.8, (count, *shape)).astype(np.float32)
+
+
+def stitch(
+    truth: np.ndarray, plan: list[Window], rule: StitchRule = RULES["default"], seed: int = 1
+) -> tuple[np.ndarray, Stitcher]:
+    """Every window after the first sees the truth at a scale and shift of its own."""
+    rng = np.random.default_rng(seed)
+    stitcher, settled = Stitcher(rule), []
+    for index, window in enumerate(plan):
+        scale, shift = (rng.uniform(0.5, 2), rng.uniform(-0.1, 0.1)) if index else (1, 0)
+        seen = (truth[window.start : window.stop] * scale + shift).astype(np.float32)
+        settled.append(stitcher.push(window, seen))
+    return np.concatenate(settled), stitcher
+
+
+plans = st.integers(2, 12).flatmap(
+    lambda window: st.tuples(
+        st.integers(1, 60), st.just(window), st.integers(1, window - 1), st.sampled_from(["default", "benchmark"])
+    )
+)
+
+
+@settings(deadline=None)
+@given(plans, st.integers(0, 99))
+def test_affine_windows_become_one_stream(case: tuple[int, int, int, str], seed: int) -> None:
+    count, window, overlap, name = case
+    truth = scene(count, seed)
+    plan = windows(count, window, overlap, RULES[name].last)
+    stitched, stitcher = stitch(truth, plan, RULES[name], seed)
+    np.testing.assert_allclose(stitched, truth, atol=2e-4)
+    assert len(stitcher.seams) == len(plan) - 1
+    assert all(seam.trusted and seam.r2 > 0.999 for seam in stitcher.seams)
+
+
+def test_seams_say_where_and_how() -> None:
+    truth = scene(23)
+    stitcher = Stitcher()
+    for window in windows(23, 9, 3):
+        stitcher.push(window, truth[window.start : window.stop] * (1 if window.start == 0 else 0.5))
+    assert [(seam.start, seam.stop) for seam in stitcher.seams] == [(6, 9), (12, 15), (14, 21)]
+    for seam in stitcher.seams:
+        assert seam.scale == pytest.approx(2, rel=1e-5)
+        assert seam.shift == pytest.approx(0, abs=1e-5)
+        assert seam.residual == pytest.approx(0, abs=1e-5)
+        assert seam.note == ""
+
+
+def test_the_overlap_goes_linearly_from_old_to_new() -> None:
+    flat = np.linspace(0.3, 0.6, 20, dtype=np.float32)
+    first = np.broadcast_to(flat, (5, 20)).copy()
+    second = first + np.float32(0.1) * np.where(np.arange(20) % 2, 1, -1).astype(np.float32)
+    stitcher = Stitcher(StitchRule("test", guarded=False))
+    settled = stitcher.push(Window(0, 5, 2), first)
+    assert len(settled) == 2
+    joined = stitcher.push(Window(2, 7, None), second)
+    seam = stitcher.seams[0]
+    aligned = seam.scale * second + seam.shift
+    for frame, weight in enumerate([0, 0.5, 1]):
+        np.testing.assert_allclose(joined[frame], first[0] * (1 - weight) + aligned[0] * weight, rtol=1e-5)
+    np.testing.assert_allclose(joined[3:], aligned[3:], rtol=1e-5)
+
+
+def test_disparity_never_goes_below_zero() -> None:
+    truth = scene(8)
+    later = truth.copy()
+    later[6:] -= 5
+    stitcher = Stitcher()
+    stitcher.push(Window(0, 5, 3), truth[:5])
+    assert stitcher.push(Window(3, 8, None), later[3:])[3:].max() == 0
+
+
+def test_a_clipped_scale_keeps_the_shift_that_was_fitted() -> None:
+    truth = scene(8)
+    stitcher = Stitcher(RULES["demo"])
+    stitcher.push(Window(0, 5, 3), truth[:5])
+    stitcher.push(Window(3, 8, None), truth[3:] * 4 - 0.8)
+    assert stitcher.seams[0].scale == 0.7
+    assert stitcher.seams[0].shift == pytest.approx(0.2, abs=1e-4)
+
+
+def noise(shape: tuple[int, ...]) -> np.ndarray:
+    return scene(shape[0], 99, shape[1:])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda seen: np.full_like(seen, 0.5), "no variance in the source"),
+        (lambda seen: 1 - seen, "not positive"),
+        (lambda seen: noise(seen.shape), "R²|not positive"),
+        (lambda seen: seen / 50, "times the previous window's"),
+        (lambda seen: np.where(seen > 0.5, np.nan, seen), "not finite"),
+    ],
+)
+def test_a_fit_that_cannot_be_trusted_falls_back(spoil, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    truth = scene(13)
+    stitcher = Stitcher()
+    stitcher.push(Window(0, 5, 4), truth[:5])
+    stitcher.push(Window(4, 9, 8), truth[4:9] * 0.5)
+    with caplog.at_level(logging.WARNING, "dvd.stitch"):
+        stitcher.push(Window(8, 13, None), spoil(truth[8:]).astype(np.float32))
+    good, bad = stitcher.seams
+    assert good.trusted
+    assert not bad.trusted
+    assert (bad.scale, bad.shift) == (good.scale, good.shift)
+    assert re.search(said, bad.note)
+    assert "seam at frames 8 to 8" in caplog.text
+
+
+def test_after_a_fallback_the_next_window_is_fitted_again() -> None:
+    truth = scene(13)
+    stitcher = Stitcher()
+    stitcher.push(Window(0, 5, 4), truth[:5])
+    stitcher.push(Window(4, 9, 8), 1 - truth[4:9])
+    stitcher.push(Window(8, 13, None), 2 * (1 - truth[8:]))
+    assert [seam.trusted for seam in stitcher.seams] == [False, True]
+    assert stitcher.seams[1].scale == pytest.approx(0.5, rel=1e-4)
+
+
+def test_only_the_coming_overlap_is_kept() -> None:
+    stitcher = Stitcher()
+    for window in windows(100, 20, 4):
+        stitcher.push(window, scene(window.length))
+        tail = stitcher._tail
+        assert tail is not None
+        assert tail.base is None
+        assert len(tail) == (0 if window.next_start is None else window.stop - window.next_start)
+
+
+def test_any_trailing_shape_is_fitted_as_a_whole() -> None:
+    truth = scene(12, shape=(3, 6, 8))
+    stitched, _ = stitch(truth, windows(12, 5, 2))
+    np.testing.assert_allclose(stitched, truth, atol=1e-4)
+
+
+def test_a_window_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="holds 5 frames"):
+        Stitcher().push(Window(0, 5, None), scene(4))
+
+
+def test_rules_are_found_by_name() -> None:
+    assert choose_rule("demo") is RULES["demo"]
+    own = StitchRule("own", least_r2=0.9)
+    assert choose_rule(own) is own
+    with pytest.raises(OptionError, match="did you mean demo"):
+        choose_rule("dem")

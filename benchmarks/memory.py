@@ -9,7 +9,6 @@ the peak memory of that process, the time and the frames per second.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -40,10 +39,22 @@ def run(video: Path, out: Path, model: str) -> tuple[float, float]:
     command = [sys.executable, "-m", "dvd.apps.cli", "predict", str(video), "-o", str(out), "--model", model]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"dvd predict failed with status {os.waitstatus_to_exitcode(status)}")
-    return usage.ru_maxrss / 1024, time.perf_counter() - started
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, resident_peak(process.pid))
+        time.sleep(0.1)
+    if process.returncode:
+        raise SystemExit(f"dvd predict failed with status {process.returncode}")
+    return peak, time.perf_counter() - started
+
+
+def resident_peak(process: int) -> float:
+    """Megabytes; the kernel's own high-water mark, which a child does not inherit as it does `ru_maxrss`."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
 def main() -> None:

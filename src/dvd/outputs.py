@@ -22,7 +22,7 @@ DEFAULT_FORMAT = "mp4"
 
 
 class Outputs:
-    """One writer for each format, fed together, and the JSON beside them; `report` takes the seams alone.
+    """One writer for each format, fed together, and the JSON beside them.
 
     Raises OutputError where a file exists already or cannot be written, OptionError where `out` names a file of another
     format than those asked for.
@@ -34,7 +34,6 @@ class Outputs:
         info: VideoInfo,
         formats: Sequence[str] | None,
         options: ExportOptions | None = None,
-        report: str | Path | None = None,
     ) -> None:
         options = options or ExportOptions()
         places = place(Path(out), info, formats)
@@ -42,9 +41,7 @@ class Outputs:
         self.range = (math.inf, -math.inf)
         """Least and largest disparity so far."""
         self.sidecar = sidecar_place(Path(out), info)
-        self.report = None if report is None else Path(report)
-        for path in filter(None, (self.sidecar, self.report)):
-            check_writable(path, options.overwrite, info.path)
+        check_writable(self.sidecar, options.overwrite, info.path)
         self._missing_folder = _first_missing(self.sidecar.parent)
         self.writers: list[Writer] = []
         with ExitStack() as undo:
@@ -79,13 +76,8 @@ class Outputs:
         return bool(kept)
 
     def describe(self, facts: Mapping[str, Any]) -> None:
-        """Writes the JSON beside the files and, where one is wanted, the report of the seams."""
+        """Writes the JSON beside the files."""
         write_sidecar(self.sidecar, facts)
-        if self.report is not None:
-            self.report.parent.mkdir(parents=True, exist_ok=True)
-            write_sidecar(
-                self.report, {name: facts[name] for name in ("source", "window", "overlap", "stitch", "seams")}
-            )
 
 
 def place(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> dict[str, Path]:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from dvd.backbones import registry
 from dvd.backbones.base import Backbone, ModelCard
+from dvd.errors import OutputError
 from dvd.export import ExportOptions
 from dvd.hardware import choose_device, choose_dtype
 from dvd.outputs import Outputs
@@ -149,13 +151,12 @@ def predict_file(
     stitch: str | StitchRule = "default",
     antialias: bool | None = None,
     options: ExportOptions | None = None,
-    report: str | Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
     """Predicts a video, an image or a folder of frames into files, and writes a JSON beside them that says how.
 
     `out`: a folder, or a file whose ending chooses the format. `formats`: any of "mp4", "npz", "png16", "exr"; mp4
-    where neither says otherwise. `start`, `end`: as `open_video` takes them. `report`: a JSON file for the seams alone.
+    where neither says otherwise. `start`, `end`: as `open_video` takes them.
     `progress` is told the number of frames done, from another thread. The other values are those of `load` and
     `Pipeline.predict`.
 
@@ -164,7 +165,7 @@ def predict_file(
     """
     started = time.perf_counter()
     with open_video(source, start, end) as video:
-        outputs = Outputs(out, video.info, formats, options, report)
+        outputs = Outputs(out, video.info, formats, options)
         try:
             pipeline = model if isinstance(model, Pipeline) else load(model, device, dtype)
             settings = pipeline.settings(size, window, overlap, tau, stitch, antialias)
@@ -183,7 +184,9 @@ def predict_file(
             outputs.close()
         except BaseException as error:
             if outputs.abort():
-                outputs.describe(_record(pipeline, stream, video, outputs, stopped=_why(error)).facts())
+                # What went wrong first says more than that its description could not be written either.
+                with suppress(OutputError):
+                    outputs.describe(_record(pipeline, stream, video, outputs, stopped=_why(error)).facts())
             raise
         record = _record(pipeline, stream, video, outputs)
         outputs.describe(record.facts())

@@ -167,16 +167,6 @@ def test_a_video_becomes_files_and_a_description(video: Path, tmp_path: Path) ->
     assert result.record.seams[0].trusted
 
 
-def test_a_report_holds_the_seams(video: Path, tmp_path: Path) -> None:
-    report = tmp_path / "reports" / "seams.json"
-    result = predict_file(video, tmp_path / "out", Pipeline(Bright()), ["npz"], report=report)
-    seams = json.loads(report.read_text())["seams"]
-    assert [seam["scale"] for seam in seams] == [seam.scale for seam in result.record.seams]
-    with pytest.raises(OutputError, match=r"seams\.json: exists already"):
-        predict_file(video, tmp_path / "again", Pipeline(Bright()), ["npz"], report=report)
-    assert not (tmp_path / "again").exists()
-
-
 def test_the_public_name_takes_the_same(video: Path, tmp_path: Path) -> None:
     result = dvd.predict(video, out=tmp_path / "disparity.npz", model=Pipeline(Bright()), end=10)
     assert result.outputs == (tmp_path / "disparity.npz",)

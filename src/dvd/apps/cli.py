@@ -7,14 +7,14 @@ until a command runs, so `--help` answers at once.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from typing import NoReturn
 
-from dvd.apps import bench, demo, doctor, models, predict
+from dvd.apps import bench, demo, doctor, models, predict, train
+from dvd.apps.console import show_log
 from dvd.errors import DVDError, OptionError, unknown
 
 COMMANDS = {
@@ -23,12 +23,13 @@ COMMANDS = {
     "doctor": doctor,
     "demo": demo,
     "bench": bench,
+    "train": train,
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that `argv` (default: the process's own) names; returns the exit status."""
-    _show_log()
+    show_log()
     try:
         args = _parse(sys.argv[1:] if argv is None else list(argv))
         return args.run(args)
@@ -59,8 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dvd {metadata.version('dvd-depth')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        summary = (module.__doc__ or "").splitlines()[0]
-        summary = summary.split(": ", 1)[1]
+        summary = (module.__doc__ or "").splitlines()[0].split(": ", 1)[1].rstrip(".")
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
@@ -76,20 +76,3 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 def _fail(message: str, status: int) -> int:
     print(f"dvd: {' '.join(message.split())}", file=sys.stderr)
     return status
-
-
-class _Notices(logging.Handler):
-    """The package's log above the progress bar: notices to stdout, warnings to stderr."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        from tqdm import tqdm
-
-        stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
-        tqdm.write(self.format(record), file=stream)
-
-
-def _show_log() -> None:
-    log = logging.getLogger("dvd")
-    log.setLevel(logging.INFO)
-    if not any(isinstance(handler, _Notices) for handler in log.handlers):
-        log.addHandler(_Notices())

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dvd.apps.console import hushed, progress_bar
 from dvd.apps.options import add_model_arguments
 from dvd.errors import InputError
 
@@ -31,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts the clip, draws the pictures, and says where they are and how long it took."""
-    from dvd.apps.predict import progress_bar
     from dvd.export import ExportOptions
     from dvd.pipeline import load, predict_file
     from dvd.video import probe
 
     started = time.perf_counter()
     clip = args.clip or bundled_clip()
-    info = probe(clip)
+    with hushed():
+        info = probe(clip)
     options = ExportOptions(overwrite=True)
     pipeline = load(args.model, args.device, args.dtype)
     ready = time.perf_counter()
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
         )
     values = result.outputs[0]
-    video, sheet = draw(clip, values, result.record.frames, options)
+    with hushed():
+        video, sheet = draw(clip, values, result.record.frames, options)
     record = result.record
     size, source_size = (f"{height} × {width}" for height, width in (record.size, record.source_size))
     print(f"{clip}: {record.frames} frames of {source_size}, seen by {record.model} at {size}")
@@ -92,11 +94,13 @@ def draw(clip: Path, values: Path, frames: int, options: ExportOptions) -> tuple
     video = values.with_name(f"{values.stem}_side_by_side.mp4")
     shown = {round(index * (frames - 1) / max(SHEET_CELLS - 1, 1)) for index in range(SHEET_CELLS)}
     cells: list[tuple[int, np.ndarray, np.ndarray]] = []
-    with open_video(clip) as source, SideBySideWriter(video, source.info, options) as writer:
-        for index, (frame, disparity) in enumerate(zip(source, stored_disparity(values), strict=True)):
-            writer.write_pairs([frame.rgb], disparity[None], [frame.pts])
-            if index in shown:
-                cells.append((index, frame.rgb, disparity))
+    with open_video(clip) as source:
+        writer = SideBySideWriter(video, source.info, options)
+        with writer:
+            for index, (frame, disparity) in enumerate(zip(source, stored_disparity(values), strict=True)):
+                writer.write_pairs([frame.rgb], disparity[None], [frame.pts])
+                if index in shown:
+                    cells.append((index, frame.rgb, disparity))
     numbers, pictures, disparities = (list(column) for column in zip(*cells, strict=True))
     sheet = values.with_name(f"{values.stem}_sheet.png")
     return video, contact_sheet(pictures, disparities, sheet, numbers=numbers, overwrite=True)

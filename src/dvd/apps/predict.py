@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dvd.apps.console import hushed, progress_bar
 from dvd.apps.options import add_model_arguments, names, one_of
 from dvd.errors import DVDError, OutputError
 
@@ -27,7 +27,10 @@ STITCHES = ("default", "demo", "benchmark")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `dvd predict`."""
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="video, image, folder of frames, or pattern: 'shot_%%04d.png', '*.jpg'"
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="video, image, folder of frames, or a pattern such as 'shot_%%04d.png' or '*.jpg'",
     )
     parser.add_argument(
         "-o",
@@ -44,11 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", type=names, action="extend", help=f"one or several of {','.join(FORMATS)} (default: mp4)"
     )
-    parser.add_argument("--range", type=one_of("range", RANGES), help=f"what mp4 shows as far and near: {', '.join(RANGES)}")
+    parser.add_argument(
+        "--range", type=one_of("range", RANGES), help=f"what mp4 spreads colours over: {', '.join(RANGES)}"
+    )
     parser.add_argument(
         "--fixed-range", type=float, nargs=2, metavar=("FAR", "NEAR"), help="disparities that --range fixed shows (0 1)"
     )
-    parser.add_argument("--colormap", type=one_of("colormap", COLORMAPS), help=f"{', '.join(COLORMAPS)}; raw values stay")
+    parser.add_argument("--colormap", type=one_of("colormap", COLORMAPS), help=f"of mp4: {', '.join(COLORMAPS)}")
     parser.add_argument("--grayscale", action="store_true", help="white is near, in place of colours")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument("--report", type=Path, metavar="JSON", help="write scale, shift, R² and residual of every seam")
@@ -124,12 +129,8 @@ def _glance(source: str, start: str | None, end: str | None) -> VideoInfo:
     """What is known after the first frame; its warnings will come when the input is really read."""
     from dvd.video import open_video
 
-    logging.disable(logging.WARNING)
-    try:
-        with open_video(source, start, end) as video:
-            return video.info
-    finally:
-        logging.disable(logging.NOTSET)
+    with hushed(), open_video(source, start, end) as video:
+        return video.info
 
 
 def _check_folder(out: Path) -> None:
@@ -177,15 +178,6 @@ def _predict(
         )
 
 
-@contextmanager
-def progress_bar(info: VideoInfo) -> Iterator[Callable[[int], None]]:
-    """Frames done, frames per second and time left, on a terminal; takes the number of frames done."""
-    from tqdm import tqdm
-
-    with tqdm(total=info.frame_count, desc=info.name, unit="frame", disable=None, leave=False) as bar:
-        yield lambda done: bar.update(done - bar.n) and None
-
-
 def _summary(result: Result) -> str:
     record = result.record
     doubtful = sum(not seam.trusted for seam in record.seams)
@@ -206,5 +198,6 @@ def _write_report(path: Path, results: list[Result]) -> None:
         seams = [asdict(seam) for seam in result.record.seams]
         return {name: getattr(result.record, name) for name in kept} | {"seams": seams}
 
-    write_sidecar(path, {"quantity": "aligned = scale · window + shift, in disparity", "inputs": [*map(facts, results)]})
+    fit = "aligned = scale · window + shift, in disparity"
+    write_sidecar(path, {"fit": fit, "inputs": [facts(result) for result in results]})
     print(f"seams → {path}")

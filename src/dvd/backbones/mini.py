@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dvd.backbones.base import ModelCard
+from dvd.backbones.blueprint import blueprint
 from dvd.backbones.efficientnet import CHANNELS, EfficientNetLite0
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
@@ -137,7 +138,7 @@ class MiniNetwork(nn.Module):
     def lay_out_for_convolutions(self) -> None:
         """Keeps the channels of the 2D convolutions innermost, which processors multiply fastest."""
         for part in (self.encoder, self.pyramid, self.refinement):
-            part.to(memory_format=torch.channels_last)
+            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, rgb: Tensor) -> Tensor:
         """RGB `B 3 T H W` in [-1, 1] → features `B 4C t h w`, four frames to one after the first."""
@@ -231,7 +232,7 @@ def save(folder: Path, network: MiniNetwork, vae: WanVAE, card: ModelCard, dtype
 def load(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> MiniBackbone:
     """Opens a folder that `save` wrote; ModelError names what is missing, unknown or damaged in it."""
     config, card = read_config(folder)
-    with torch.device("meta"):
+    with blueprint():
         network, vae = MiniNetwork(config), WanVAE(config.vae, encoder=False)
     _fill(network, folder / "network.safetensors")
     _fill(vae, folder / "vae.safetensors")

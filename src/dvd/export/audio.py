@@ -108,7 +108,7 @@ class _Copy:
         self._output = output
         self._track = output.add_stream_from_template(source)
         bare = source.codec_context.name == "aac" and not source.codec_context.extradata
-        self._strip = BitStreamFilterContext("aac_adtstoasc", source, self._track) if bare else None
+        self._strip = BitStreamFilterContext("aac_adtstoasc", source) if bare else None
 
     def write(self, packet: Packet | None) -> None:
         if packet is None:

@@ -82,6 +82,7 @@ class Writer(ABC):
         self.options = options
         self.frames = 0
         self._done = False
+        self._kept = False
         self._resources = ExitStack()
         """What must be let go of, whatever state it is in."""
         check_writable(self.path, options.overwrite, info.path, folder)
@@ -114,23 +115,22 @@ class Writer(ABC):
         with self._guarded():
             self._finish()
             self._publish()
-        self._done = True
+        self._done = self._kept = True
 
     def abort(self) -> bool:
-        """Stops early. Whether something finished was kept at `path`; if not, nothing is left."""
+        """Stops early, unless all is done. Whether something finished lies at `path` then; if not, nothing is left."""
         if self._done:
-            return False
+            return self._kept
         self._done = True
-        kept = False
         try:
             if self.frames and self._salvage():
                 self._publish()
-                kept = True
+                self._kept = True
         finally:
             self._resources.close()
-            if not kept:
+            if not self._kept:
                 _remove(self._part)
-        return kept
+        return self._kept
 
     def facts(self) -> dict[str, Any]:
         """What a reader of the result should know: for the JSON beside it."""

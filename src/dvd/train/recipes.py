@@ -80,8 +80,8 @@ RECIPES: dict[str, MiniRecipe] = {
         images=ShardSet(scenes=4608, frames=1, views=4),
         clips=ShardSet(scenes=1024, frames=17, first_seed=1_000_000),
         stages=(
-            Stage(steps=3000, image_batch=16, clip_batch=0, clip_frames=1, sizes=SMALL),
-            Stage(steps=1700, image_batch=8, clip_batch=1, clip_frames=17, sizes=DEPLOYED),
+            Stage(steps=2600, image_batch=16, clip_batch=0, clip_frames=1, sizes=SMALL),
+            Stage(steps=1400, image_batch=8, clip_batch=1, clip_frames=17, sizes=DEPLOYED),
         ),
     ),
     "smoke": MiniRecipe(

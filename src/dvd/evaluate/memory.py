@@ -1,0 +1,94 @@
+"""What memory a run will need, said before it: weights, one window's activations, the frames that wait.
+
+The length of the video is not part of it. Upper estimates: the factors were measured with peak resident memory on a CPU
+and rounded up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from dvd.backbones.mini import MiniBackbone, MiniConfig, MiniNetwork
+from dvd.backbones.wan import CHUNK_COPIES, PAST_COPIES, WanBackbone, chunk_that_fits, vae_memory
+from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
+from dvd.backbones.wan.vae import VAEConfig, WanVAE
+
+PROGRAM_BYTES = 350 * 2**20
+"""Python with torch, before any weight."""
+MINI_COPIES = 80
+"""Elements that dvd-mini holds at its peak, per pixel of the window."""
+FLOAT32_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes: of the program and its weights, of the activations at their peak, of the frames that wait their turn."""
+
+    weights: int
+    activations: int
+    frames: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.activations + self.frames
+
+
+def mini_need(size: tuple[int, int], window: int, overlap: int, dtype: torch.dtype) -> Need:
+    """dvd-mini on windows of `window` frames at `size` (height, width) as the network sees them."""
+    config = MiniConfig()
+    with torch.device("meta"):
+        count = _parameters(MiniNetwork(config)) + _parameters(WanVAE(config.vae, encoder=False))
+    count += _folded_parameters(config.transformer)
+    activations = MINI_COPIES * window * size[0] * size[1] * dtype.itemsize
+    return Need(PROGRAM_BYTES + count * dtype.itemsize, activations, _waiting(size, window, overlap))
+
+
+def wan_need(
+    size: tuple[int, int],
+    window: int,
+    overlap: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    transformer: TransformerConfig | None = None,
+    vae: VAEConfig | None = None,
+) -> Need:
+    """A Wan2.1 model, by default of the release's sizes, whose autoencoder works in chunks that fit `device`."""
+    transformer, vae = transformer or TransformerConfig(), vae or VAEConfig()
+    with torch.device("meta"):
+        count = _parameters(WanTransformer(transformer)) + _parameters(WanVAE(vae))
+    count += _folded_parameters(transformer)
+    latent_frames = (window - 1) // vae.time_factor + 1
+    frame = vae.dim * vae.dim_mult[0] * size[0] * size[1] * dtype.itemsize * vae.time_factor
+    chunk = min(chunk_that_fits(vae, 1, *size, dtype.itemsize, vae_memory(device)), latent_frames)
+    side = vae.spatial_factor
+    tokens = latent_frames * (size[0] // side // 2) * (size[1] // side // 2)
+    per_token = (transformer.ffn_dim + 6 * transformer.dim) * dtype.itemsize + 8 * transformer.dim * FLOAT32_BYTES
+    activations = max((PAST_COPIES + CHUNK_COPIES * chunk) * frame, tokens * per_token)
+    return Need(PROGRAM_BYTES + count * dtype.itemsize, activations, _waiting(size, window, overlap))
+
+
+def need_of(
+    backbone: MiniBackbone | WanBackbone, size: tuple[int, int], window: int, overlap: int, dtype: torch.dtype
+) -> Need:
+    """What an opened model needs."""
+    if isinstance(backbone, MiniBackbone):
+        return mini_need(size, window, overlap, dtype)
+    configs = backbone.transformer.config, backbone.vae.config
+    return wan_need(size, window, overlap, dtype, backbone.device, *configs)
+
+
+def _waiting(size: tuple[int, int], window: int, overlap: int) -> int:
+    """RGB in float32: read ahead, planned, and the window itself twice."""
+    ahead, planned = window - overlap, 2 * window - overlap
+    return (ahead + planned + 2 * window) * 3 * size[0] * size[1] * FLOAT32_BYTES
+
+
+def _parameters(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _folded_parameters(config: TransformerConfig) -> int:
+    """Products of the folded transformer, which stands beside the whole one: attention and feed-forward."""
+    return config.num_layers * (4 * config.dim**2 + 2 * config.dim * config.ffn_dim)

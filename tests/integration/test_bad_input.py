@@ -237,7 +237,7 @@ def test_a_limit_on_file_size_keeps_what_was_finished(installed: Run, tmp_path: 
     assert 1 <= len(kept) <= 20
     assert np.isfinite(kept).all()
     assert left(out) == ["clip.json", "clip.npz"]
-    assert json.loads((out / "clip.json").read_text())["frames"] == len(kept)
+    assert json.loads((out / "clip.json").read_text())["outputs"][0]["frames"] == len(kept)
 
 
 def test_ctrl_c_keeps_what_is_finished_and_it_plays(command: Path, tmp_path: Path, out: Path) -> None:

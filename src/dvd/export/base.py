@@ -129,7 +129,8 @@ class Writer(ABC):
         finally:
             self._resources.close()
             if not self._kept:
-                _remove(self._part)
+                with suppress(OSError):
+                    _remove(self._part)
         return self._kept
 
     def facts(self) -> dict[str, Any]:

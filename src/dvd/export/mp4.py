@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,14 @@ class VideoWriter(Writer):
         return self.frames > 0
 
     def _plays(self) -> bool:
+        """Whether anything of the part can be decoded; sets `frames` to how much."""
         self._resources.close()
-        try:
-            with av.open(str(self._part)) as container:
-                self.frames = sum(packet.size > 0 and not packet.is_corrupt for packet in container.demux(video=0))
-                return self.frames > 0
-        except (OSError, av.FFmpegError, IndexError):
-            return False
+        self.frames = 0
+        with suppress(OSError, av.FFmpegError, IndexError), av.open(str(self._part)) as container:
+            for packet in container.demux(video=0):
+                with suppress(av.FFmpegError):
+                    self.frames += len(packet.decode())
+        return self.frames > 0
 
 
 class Mp4Writer(VideoWriter):

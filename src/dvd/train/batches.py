@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import queue
+import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from dvd.data.procedural.shards import read_shard
 from dvd.data.sequences import Augmentation, random_view
+from dvd.train.recipes import Stage
 
 T = TypeVar("T")
 
@@ -35,9 +37,9 @@ class ClipSource:
         rgb, disparity = zip(
             *(self._clip(int(choose.integers(len(self))), frames, choose) for _ in range(count)), strict=True
         )
-        random = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         return random_view(
-            torch.from_numpy(np.stack(rgb)), torch.from_numpy(np.stack(disparity)), size, self.augmentation, random
+            torch.from_numpy(np.stack(rgb)), torch.from_numpy(np.stack(disparity)), size, self.augmentation, generator
         )
 
     def _clip(self, index: int, frames: int, choose: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -51,6 +53,27 @@ class ClipSource:
             np.ascontiguousarray(shard["rgb"][row, span][::step]),
             np.ascontiguousarray(shard["disparity"][row, span][::step]).astype(np.float32),
         )
+
+
+def paired_batches(
+    stages: Sequence[Stage], images: ClipSource, clips: ClipSource, seed: int, begin: int
+) -> Iterator[list[tuple[str, Tensor, Tensor]]]:
+    """For every step from `begin` on its clip batch and its image batch (Eq. 10): name, RGB, disparity.
+
+    `stages` holds one entry per step.
+    """
+
+    def make(step: int) -> list[tuple[str, Tensor, Tensor]]:
+        stage, own = stages[step], seed + 2 * step
+        size = random.Random(own).choice(stage.sizes)
+        pairs = []
+        if stage.clip_batch:
+            pairs.append(("clip", *clips.batch(stage.clip_batch, stage.clip_frames, size, own)))
+        if stage.image_batch:
+            pairs.append(("image", *images.batch(stage.image_batch, 1, size, own + 1)))
+        return pairs
+
+    return ahead(make, begin, len(stages))
 
 
 def ahead(make: Callable[[int], T], start: int, stop: int, depth: int = 3) -> Iterator[T]:

@@ -1,18 +1,16 @@
-"""How dvd-mini is made: render scenes, train the VAE, regress depth latents in one pass, export the average."""
+"""How dvd-mini is made: render scenes, train the VAE, regress depth latents in one pass, adapt the decoder, export."""
 
 from __future__ import annotations
 
 import copy
 import logging
 import math
-import random
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dvd.backbones import mini
 from dvd.backbones.base import ModelCard
@@ -21,8 +19,10 @@ from dvd.data.procedural.shards import write_shards
 from dvd.data.sequences import normalise_disparity
 from dvd.errors import DVDError
 from dvd.losses import lmr_loss
-from dvd.train.batches import ClipSource, ahead
-from dvd.train.recipes import MiniRecipe, ShardSet, Stage
+from dvd.train.batches import ClipSource, paired_batches
+from dvd.train.decoder import adapt_decoder
+from dvd.train.recipes import MiniRecipe, ShardSet
+from dvd.train.schedule import set_rates, trapezoid
 from dvd.train.state import load_state, save_state
 from dvd.train.vae import train_vae
 
@@ -50,6 +50,7 @@ def train(recipe: MiniRecipe, folder: Path, processes: int = 1, textures: Path |
     config = mini.MiniConfig()
     vae = train_vae(config.vae, recipe.vae, images, clips, folder, recipe.save_every, recipe.seed)
     network = regress(recipe, vae, images, clips, folder)
+    vae = adapt_decoder(recipe, network, vae, images, clips, folder)
     mini.save(folder / "model", network, vae, MINI_CARD)
     return folder / "model"
 
@@ -73,16 +74,17 @@ def regress(recipe: MiniRecipe, vae: WanVAE, images: ClipSource, clips: ClipSour
     network.train()
     total = sum(stage.steps for stage in recipe.stages)
     meter = _Meter(total, begin)
-    for step, batches in enumerate(_batches(recipe, images, clips, begin), start=begin):
-        _set_rates(run.optimizers, _schedule(step, total, recipe.warm_up))
+    stages = tuple(stage for stage in recipe.stages for _ in range(stage.steps))
+    for step, pairs in enumerate(paired_batches(stages, images, clips, recipe.seed, begin), start=begin):
+        set_rates(run.optimizers, trapezoid(step, total, recipe.warm_up))
         terms: dict[str, float] = {}
-        for name, weight, rgb, disparity in batches:
+        for name, rgb, disparity in pairs:
             with torch.autocast("cpu", torch.bfloat16):
                 with torch.no_grad():
                     target = vae.encode(normalise_disparity(disparity) * 2 - 1).float()
                 predicted = network(rgb, 1000 * recipe.tau)
             loss, parts = lmr_loss(predicted.float(), target, recipe.rectification)
-            (weight * loss).backward()
+            (loss * (recipe.image_weight if name == "image" else 1.0)).backward()
             terms |= {f"{name} {part}": float(value.detach()) for part, value in parts.items()}
         if not all(math.isfinite(value) for value in terms.values()):
             raise DVDError(f"the loss is not finite at step {step} ({terms}); lower the rates and resume from {path}")
@@ -164,38 +166,6 @@ def _optimizers(network: mini.MiniNetwork, recipe: MiniRecipe) -> list[torch.opt
     return [adam, muon]
 
 
-def _batches(
-    recipe: MiniRecipe, images: ClipSource, clips: ClipSource, begin: int
-) -> Iterator[list[tuple[str, float, Tensor, Tensor]]]:
-    """For every step its image batch and its clip batch: name, weight of the loss, RGB, disparity (Eq. 10)."""
-    stages = [stage for stage in recipe.stages for _ in range(stage.steps)]
-
-    def make(step: int) -> list[tuple[str, float, Tensor, Tensor]]:
-        stage, seed = stages[step], recipe.seed + 2 * step
-        size = random.Random(seed).choice(stage.sizes)
-        made = []
-        if stage.clip_batch:
-            made.append(("clip", 1.0, *clips.batch(stage.clip_batch, stage.clip_frames, size, seed)))
-        if stage.image_batch:
-            made.append(("image", recipe.image_weight, *images.batch(stage.image_batch, 1, size, seed + 1)))
-        return made
-
-    return ahead(make, begin, len(stages))
-
-
-def _schedule(step: int, total: int, warm_up: int) -> float:
-    """Linear warm-up, flat, and a linear fall to nothing over the last two fifths."""
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return min(1.0, (total - step) / (0.4 * total))
-
-
-def _set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["base"] * factor
-
-
 class _Meter:
     """Smooths the loss terms and logs one line now and then."""
 
@@ -211,6 +181,3 @@ class _Meter:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in self.smooth.items() if name in terms)
             left = pace * (self.total - step - 1) / 60
             log.info("step %d/%d  %s  %.2f s/step, %.0f min left", step + 1, self.total, shown, pace, left)
-
-
-__all__ = ["MINI_CARD", "Stage", "regress", "render", "train"]

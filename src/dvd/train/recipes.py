@@ -64,6 +64,8 @@ class MiniRecipe:
     pyramid_rate: float = 1e-3
     transformer_rate: float = 1e-3
     weight_decay: float = 0.01
+    decoder_steps: int = 600
+    decoder_rate: float = 5e-4
     warm_up: int = 300
     clip_norm: float = 1.0
     average: float = 0.999
@@ -81,7 +83,7 @@ RECIPES: dict[str, MiniRecipe] = {
         clips=ShardSet(scenes=1024, frames=17, first_seed=1_000_000),
         stages=(
             Stage(steps=2600, image_batch=16, clip_batch=0, clip_frames=1, sizes=SMALL),
-            Stage(steps=1400, image_batch=8, clip_batch=1, clip_frames=17, sizes=DEPLOYED),
+            Stage(steps=1100, image_batch=8, clip_batch=1, clip_frames=17, sizes=DEPLOYED),
         ),
     ),
     "smoke": MiniRecipe(
@@ -89,6 +91,7 @@ RECIPES: dict[str, MiniRecipe] = {
         clips=ShardSet(scenes=2, frames=5, height=48, width=64, first_seed=1_000_000),
         stages=(Stage(steps=2, image_batch=2, clip_batch=1, clip_frames=5, sizes=((48, 64),)),),
         vae=VAERecipe(steps=2, image_batch=2, clip_batch=1, clip_frames=5, size=(48, 64)),
+        decoder_steps=2,
         warm_up=1,
         save_every=1,
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.data.sequences import normalise_disparity
 from dvd.train.batches import ClipSource, ahead
 from dvd.train.recipes import VAERecipe
+from dvd.train.schedule import cosine
 from dvd.train.state import load_state, save_state
 
 log = logging.getLogger(__name__)
@@ -47,14 +47,14 @@ def train_vae(
 
     for step, parts in enumerate(ahead(batch, begin, recipe.steps), start=begin):
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * _schedule(step, recipe.steps)
+            group["lr"] = recipe.learning_rate * cosine(step, recipe.steps, warm_up=100)
         errors = []
         for target in parts:
             with torch.autocast("cpu", torch.bfloat16):
                 mean, log_variance = vae.posterior(target)
                 latent = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
                 rebuilt = vae.decode(latent)  # statistics are 0 and 1 until they are measured
-            loss, error = _reconstruction(rebuilt.float(), target, recipe)
+            loss, error = reconstruction(rebuilt.float(), target, recipe.gradient_weight)
             kl = 0.5 * (mean.float().square() + log_variance.float().exp() - 1 - log_variance.float()).mean()
             (loss + recipe.kl_weight * kl).backward()
             errors.append(error)
@@ -68,12 +68,12 @@ def train_vae(
     return _with_statistics(vae, batch)
 
 
-def _reconstruction(rebuilt: Tensor, target: Tensor, recipe: VAERecipe) -> tuple[Tensor, float]:
+def reconstruction(rebuilt: Tensor, target: Tensor, gradient_weight: float) -> tuple[Tensor, float]:
     """L1 on values and on first differences, which keeps edges; also the plain mean error for the log."""
     error = rebuilt - target
     point = error.abs().mean()
     edges = sum(error.diff(dim=dim).abs().mean() for dim in (2, 3, 4) if error.shape[dim] > 1)
-    return point + recipe.gradient_weight * edges, float(point.detach())
+    return point + gradient_weight * edges, float(point.detach())
 
 
 @torch.no_grad()
@@ -90,10 +90,3 @@ def _with_statistics(vae: WanVAE, batch: Callable[[int], list[Tensor]], rounds: 
     measured = WanVAE(config)
     measured.load_state_dict(vae.state_dict())
     return measured
-
-
-def _schedule(step: int, steps: int, warm_up: int = 100) -> float:
-    """Linear warm-up, then a half cosine down to 2 %."""
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(steps - warm_up, 1)))

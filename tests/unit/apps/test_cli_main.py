@@ -1,0 +1,96 @@
+"""Exit statuses and the one line that goes with them; `--help` costs nothing."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from dvd.apps import cli
+from dvd.errors import InputError
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch):
+    """`failing(error)` makes `dvd models` raise it."""
+
+    def arrange(error: BaseException) -> None:
+        def run(_: argparse.Namespace) -> int:
+            raise error
+
+        fake = SimpleNamespace(__doc__="`dvd models`: fails.", add_arguments=lambda parser: None, run=run)
+        monkeypatch.setitem(cli.COMMANDS, "models", fake)
+
+    monkeypatch.delenv("DVD_DEBUG", raising=False)
+    return arrange
+
+
+def test_a_users_mistake_is_one_line_and_status_2(failing, capsys) -> None:
+    failing(InputError("clip.mp4: no such file;\ncheck the path"))
+    assert cli.main(["models"]) == 2
+    assert capsys.readouterr().err == "dvd: clip.mp4: no such file; check the path\n"
+
+
+def test_a_fault_of_the_program_is_one_line_with_a_hint_and_status_1(failing, capsys) -> None:
+    failing(ZeroDivisionError("division by zero"))
+    assert cli.main(["models"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("dvd: unexpected ZeroDivisionError: division by zero; set DVD_DEBUG=1")
+    assert told.count("\n") == 1
+
+
+def test_debugging_shows_the_traceback(failing, monkeypatch) -> None:
+    failing(ZeroDivisionError("division by zero"))
+    monkeypatch.setenv("DVD_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["models"])
+
+
+def test_ctrl_c_is_status_130(failing, capsys) -> None:
+    failing(KeyboardInterrupt())
+    assert cli.main(["models"]) == 130
+    assert capsys.readouterr().err == "dvd: stopped\n"
+
+
+def test_help_names_every_command(capsys) -> None:
+    assert cli.main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"\n    {name} " in told for name in ("predict", "models", "doctor", "demo", "bench", "train"))
+
+
+def test_the_version_is_told(capsys) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("dvd 0.")
+
+
+@pytest.mark.parametrize("arguments", [[], ["predict"], ["predict", "clip.mp4"], ["models", "--all"]])
+def test_what_is_missing_or_too_much_is_one_line(arguments: list[str], capsys) -> None:
+    assert cli.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "--help" in told
+
+
+@pytest.mark.parametrize("arguments", ["--help", "predict --help"])
+def test_help_answers_at_once(arguments: str) -> None:
+    command = [str(Path(sys.executable).with_name("dvd")), *arguments.split()]
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_nothing_heavy_is_imported_to_read_the_command_line() -> None:
+    code = (
+        "import sys; from dvd.apps.cli import build_parser; build_parser();"
+        "print(sorted({'torch', 'numpy', 'av', 'PIL', 'tqdm', 'safetensors'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

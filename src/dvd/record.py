@@ -28,7 +28,8 @@ class Record:
     """One input's prediction.
 
     `size` is the height and width at which frames passed through the network, `source_size` those of the input and the
-    output; `range` the least and largest disparity in the output; `stopped` says why the end was not reached, "" where
+    output; `range` the least and largest disparity in the output; `cuts` the first
+    frames of new shots; `stopped` says why the end was not reached, "" where
     it was.
     """
 
@@ -48,6 +49,7 @@ class Record:
     dtype_reason: str
     range: tuple[float, float]
     seams: Sequence[Seam]
+    cuts: Sequence[int]
     outputs: Sequence[Mapping[str, Any]]
     warnings: Sequence[str] = ()
     stopped: str = ""

@@ -27,13 +27,14 @@ class StitchRule:
 
     `clip_scale` limits the fitted scale and leaves the shift as it was fitted. A guarded rule refuses a fit with a
     flaw (no variance, not finite), with a scale that is not positive or that differs from the previous window's by
-    more than `most_change` times, or with an R² below `least_r2`.
+    more than `most_change` times, or with an R² below `least_r2`. With `cuts`, every shot begins anew.
     """
 
     name: str
     last: Last = "full"
     clip_scale: tuple[float, float] | None = None
     guarded: bool = True
+    cuts: bool = True
     least_r2: float = 0.5
     most_change: float = 10.0
 
@@ -43,9 +44,10 @@ RULES: Mapping[str, StitchRule] = MappingProxyType(
         rule.name: rule
         for rule in (
             StitchRule("default"),
+            StitchRule("continuous", cuts=False),
             # The ways of the release's single-video and benchmark scripts (spec, "Windows and stitching").
-            StitchRule("demo", clip_scale=(0.7, 1.5), guarded=False),
-            StitchRule("benchmark", last="short", guarded=False),
+            StitchRule("demo", clip_scale=(0.7, 1.5), guarded=False, cuts=False),
+            StitchRule("benchmark", last="short", guarded=False, cuts=False),
         )
     }
 )
@@ -80,10 +82,12 @@ class Stitcher:
         """
         if len(disparity) != window.length:
             raise ValueError(f"window {window} holds {window.length} frames, its disparity {len(disparity)}")
+        if self._tail is None:
+            self._transform = (1.0, 0.0)
         stitched = disparity if self._tail is None else self._join(window, disparity, self._tail)
         settled = (window.stop if window.next_start is None else window.next_start) - window.start
         # A copy, so that the whole window is not kept alive by a view of its end.
-        self._tail = stitched[settled:].copy()
+        self._tail = stitched[settled:].copy() if settled < window.length else None
         return stitched[:settled]
 
     def _join(self, window: Window, disparity: Array, tail: Array) -> Array:

@@ -16,9 +16,10 @@ from dvd.backbones.base import ModelCard
 from dvd.errors import InputError, OptionError
 from dvd.regressor import Regressor, check_tau
 from dvd.resize import ToModelSize, model_size, to_source_size
+from dvd.shots import CutDetector, by_shot
 from dvd.stitch import Stitcher, StitchRule, choose_rule
 from dvd.threads import Ahead
-from dvd.types import DepthChunk, Seam
+from dvd.types import DepthChunk, Seam, Window
 from dvd.windows import check as check_windows
 from dvd.windows import plan, round_window
 
@@ -75,7 +76,8 @@ class Settings:
 class Stream:
     """Iterates once over chunks of finished disparity, `T H W` float32 at the frames' own size.
 
-    Frames are decoded and resized in a thread of their own while the network runs. `seams` lists the joints so far;
+    Frames are decoded and resized in a thread of their own while the network runs. `seams` lists the joints and
+    `cuts` the first frames of new shots so far;
     `source_size` and `model_size` (height, width) are known once the first chunk is.
     """
 
@@ -83,6 +85,7 @@ class Stream:
         self.settings = settings
         self.source_size: tuple[int, int] | None = None
         self.model_size: tuple[int, int] | None = None
+        self.cuts: list[int] = []
         self._regressor = regressor
         self._frames = frames
         self._stitcher = Stitcher(settings.rule)
@@ -106,11 +109,21 @@ class Stream:
         """The same chunks before they are resized, `T h w`; iterate over these or over the stream itself, once."""
         settings = self.settings
         with Ahead(self._prepared(), depth=settings.window - settings.overlap) as prepared:
-            for window, frames in plan(prepared, settings.window, settings.overlap, settings.rule.last):
+            for window, frames in self._windows(prepared):
                 rgb = torch.stack(frames, dim=1)[None]  # 1 3 T h w
                 disparity = self._regressor(rgb, settings.tau)[0].transpose(0, 1)  # T C h w
                 settled = self._stitcher.push(window, disparity.cpu().numpy())
                 yield DepthChunk(window.start, settled.mean(axis=1))
+
+    def _windows(self, prepared: Iterable[Tensor]) -> Iterator[tuple[Window, list[Tensor]]]:
+        """Windows of one shot after another, numbered through the whole video."""
+        settings = self.settings
+        detector = CutDetector() if settings.rule.cuts else None
+        for first, shot in by_shot(prepared, lambda rgb: detector is not None and detector(rgb.numpy())):
+            if first:
+                self.cuts.append(first)
+            for window, frames in plan(shot, settings.window, settings.overlap, settings.rule.last):
+                yield window.later(first), frames
 
     def _at_source_size(self) -> Generator[DepthChunk, None, None]:
         for chunk in self.at_model_size():

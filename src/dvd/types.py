@@ -40,7 +40,7 @@ class Window:
     """Frames [start, stop) that pass through the network together.
 
     `next_start` is where the following window begins, so frames before it are settled once this window is stitched;
-    None marks the last window.
+    None marks the last window of a shot.
     """
 
     start: int
@@ -50,6 +50,11 @@ class Window:
     @property
     def length(self) -> int:
         return self.stop - self.start
+
+    def later(self, frames: int) -> Window:
+        """The same window, counted from `frames` frames earlier."""
+        ahead = None if self.next_start is None else self.next_start + frames
+        return Window(self.start + frames, self.stop + frames, ahead)
 
 
 @dataclass(frozen=True)

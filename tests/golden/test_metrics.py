@@ -27,9 +27,7 @@ NAMES = {
 @pytest.fixture(scope="module")
 def clip() -> dict[str, np.ndarray]:
     tensors = load_file(str(GOLDEN / "tensors.safetensors"))
-    return {
-        name.removeprefix("metric."): tensor for name, tensor in tensors.items() if name.startswith("metric.")
-    }
+    return {name.removeprefix("metric."): tensor for name, tensor in tensors.items() if name.startswith("metric.")}
 
 
 @pytest.mark.parametrize("name", NAMES)

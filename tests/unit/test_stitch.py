@@ -140,9 +140,12 @@ def test_only_the_coming_overlap_is_kept() -> None:
     for window in windows(100, 20, 4):
         stitcher.push(window, scene(window.length))
         tail = stitcher._tail
-        assert tail is not None
-        assert tail.base is None
-        assert len(tail) == (0 if window.next_start is None else window.stop - window.next_start)
+        if window.next_start is None:
+            assert tail is None
+        else:
+            assert tail is not None
+            assert tail.base is None
+            assert len(tail) == window.stop - window.next_start
 
 
 def test_any_trailing_shape_is_fitted_as_a_whole() -> None:
@@ -162,3 +165,14 @@ def test_rules_are_found_by_name() -> None:
     assert choose_rule(own) is own
     with pytest.raises(OptionError, match="did you mean demo"):
         choose_rule("dem")
+
+
+def test_a_new_shot_begins_at_its_own_scale() -> None:
+    stitcher = Stitcher(RULES["default"])
+    rng = np.random.default_rng(0)
+    first, second, other = (rng.random((4, 6, 8), dtype=np.float32) for _ in range(3))
+    second[:2] = first[2:] * 2 + 1
+    stitcher.push(Window(0, 4, 2), first)
+    stitcher.push(Window(2, 6, None), second)
+    assert np.array_equal(stitcher.push(Window(6, 10, None), other), other)
+    assert len(stitcher.seams) == 1

@@ -182,3 +182,17 @@ def test_a_small_window_shrinks_the_overlap_that_nobody_asked_for() -> None:
 def test_options_outside_their_range_are_refused(options: dict, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         Settings.choose(CARD, 4, **options)
+
+
+def test_windows_do_not_reach_across_a_cut() -> None:
+    rng = np.random.default_rng(0)
+    dark, bright = (rng.integers(low, low + 60, (32, 48, 3), dtype=np.uint8) for low in (0, 190))
+    frames = [dark] * 7 + [bright] * 6
+    cut, joined = (stream(frames, stitch=rule) for rule in ("default", "continuous"))
+    spans = [(chunk.start, len(chunk.disparity)) for chunk in cut]
+    assert sum(length for _, length in spans) == len(frames)
+    assert cut.cuts == [7]
+    assert all(seam.stop <= 7 or seam.start >= 7 for seam in cut.seams)
+    for _ in joined:
+        pass
+    assert joined.cuts == []

@@ -32,11 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts the clip, draws the pictures, and says where they are and how long it took."""
+    started = time.perf_counter()
+    started = time.perf_counter()
     from dvd.export import ExportOptions
     from dvd.pipeline import load, predict_file
     from dvd.video import probe
 
-    started = time.perf_counter()
     clip = args.clip or bundled_clip()
     with hushed():
         info = probe(clip)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FORMATS = ("mp4", "npz", "png16", "exr")
 RANGES = ("global", "fixed", "rolling")
 COLORMAPS = ("turbo", "gray", "viridis", "inferno", "magma", "plasma", "spectral")
-STITCHES = ("default", "demo", "benchmark")
+STITCHES = ("default", "continuous", "demo", "benchmark")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument("--report", type=Path, metavar="JSON", help="write scale, shift, R² and residual of every seam")
     parser.add_argument(
-        "--stitch", type=one_of("way of stitching", STITCHES), default="default", help=f"{', '.join(STITCHES)}"
+        "--stitch",
+        type=one_of("way of stitching", STITCHES),
+        default="default",
+        help="default (begins anew at scene cuts), continuous (does not), or the release's ways: demo, benchmark",
     )
 
 

@@ -20,7 +20,7 @@ def parsed(*arguments: str) -> argparse.Namespace:
 
 
 def test_the_names_on_offer_are_those_that_exist() -> None:
-    assert predict.FORMATS == formats()
+    assert formats() == predict.FORMATS
     assert predict.RANGES == RANGE_MODES
     assert set(predict.COLORMAPS) == set(COLORMAPS)
     assert set(predict.STITCHES) == set(RULES)

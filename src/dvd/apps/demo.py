@@ -33,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predicts the clip, draws the pictures, and says where they are and how long it took."""
     started = time.perf_counter()
-    started = time.perf_counter()
     from dvd.export import ExportOptions
     from dvd.pipeline import load, predict_file
     from dvd.video import probe
@@ -66,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         f"model ready in {ready - started:.1f} s, predicted in {result.seconds:.1f} s "
         f"({record.frames / result.seconds:.1f} frames per second), all in {time.perf_counter() - started:.1f} s"
     )
-    print(f"  {video}   RGB | disparity, bright is near")
+    print(f"  {video}   RGB | disparity, red is near and blue far")
     print(f"  {sheet}   contact sheet")
     print(f"  {values}   float32 disparity T H W, larger is nearer; {result.sidecar.name} says how it was made")
     return 0

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 DECODERS = ("h264", "hevc", "vp9", "av1", "prores", "mpeg4", "mjpeg")
 ENCODERS = {"libx264": "H.264", "aac": "AAC"}
 BYTES_PER_GB = 1e9
-UNKNOWN_SOURCE = (1080, 1920)
-"""What is assumed of the video for --size source."""
+USUAL_SOURCE = (1080, 1920)
+"""What is assumed of the video, which is not known yet."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,12 +78,11 @@ def _run_asked_for(
         problems.append(model.problem)
     dtype, reason = choose_dtype(args.dtype, device, model.card)
     settings = Settings.choose(model.card, model.time_factor, args.size, args.window, args.overlap)
-    source = settings.target or UNKNOWN_SOURCE
-    height, width = model_size(*source, settings.target, 16)
+    height, width = model_size(*USUAL_SOURCE, settings.target, 16)
     yield (
         "would run",
         f"{model.card.name} on {device} in {str(dtype).removeprefix('torch.')} ({reason}), "
-        f"{settings.window} frames at a time at {height} × {width}, {settings.overlap} shared",
+        f"{settings.window} frames at a time, {settings.overlap} shared, at {height} × {width} for a 16:9 video",
     )
     need = model.need((height, width), settings, dtype)
     yield (

@@ -63,7 +63,7 @@ def wan_stages(
 ) -> Iterator[tuple[str, Ways]]:
     """Name and ways of each stage of Wan2.1 with random weights, by default of the 1.3B model's sizes.
 
-    A stage is built when it is asked for, so peak memory is that of the transformer: about 11 bytes per parameter.
+    A stage is built when it is asked for, so peak memory is that of the transformer: about 12 bytes per parameter.
     """
     config = vae or VAEConfig()
     video = torch.rand(1, config.channels, shape.frames, shape.height, shape.width, device=device) * 2 - 1

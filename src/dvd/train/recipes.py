@@ -64,11 +64,11 @@ class MiniRecipe:
     pyramid_rate: float = 1e-3
     transformer_rate: float = 1e-3
     weight_decay: float = 0.01
-    decoder_steps: int = 600
+    decoder_steps: int = 300
     decoder_rate: float = 5e-4
     warm_up: int = 300
     clip_norm: float = 1.0
-    average: float = 0.999
+    average: float = 0.995
     """Decay of the exponential moving average whose weights are exported."""
     seed: int = 0
     save_every: int = 250
@@ -83,7 +83,7 @@ RECIPES: dict[str, MiniRecipe] = {
         clips=ShardSet(scenes=1024, frames=17, first_seed=1_000_000),
         stages=(
             Stage(steps=2600, image_batch=16, clip_batch=0, clip_frames=1, sizes=SMALL),
-            Stage(steps=1100, image_batch=8, clip_batch=1, clip_frames=17, sizes=DEPLOYED),
+            Stage(steps=900, image_batch=8, clip_batch=1, clip_frames=17, sizes=DEPLOYED),
         ),
     ),
     "smoke": MiniRecipe(

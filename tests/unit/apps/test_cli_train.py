@@ -1,0 +1,17 @@
+"""`dvd train` refuses what it cannot run, in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from dvd.apps.cli import main
+
+
+def test_an_unknown_recipe_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "dvd-mnii"]) == 2
+    assert capsys.readouterr().err == "dvd: unknown recipe 'dvd-mnii'; did you mean dvd-mini?\n"
+
+
+def test_a_missing_folder_of_textures_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "smoke", "--textures", str(tmp_path / "none")]) == 2
+    assert "none is not a folder of textures" in capsys.readouterr().err

@@ -10,7 +10,8 @@ SHELL := /bin/bash
 
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --progress-bar off --quiet
-# The CPU build of torch; `make demo TORCH_INDEX=https://pypi.org/simple` takes the CUDA build instead.
+# Where the small CPU build of torch lies; `make demo TORCH_INDEX=` takes the default build, with CUDA, instead, and so
+# does pip by itself where that place cannot be reached.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 WORKERS ?= 2
 
@@ -40,7 +41,7 @@ clean:
 
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing dvd with its '$*' extra into $(VENV); once, a few minutes."
-	@$(PIP) --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) --no-deps --retries 1 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
 	@$(PIP) -c constraints.txt -e '.[$*]'
 	@touch $@
 

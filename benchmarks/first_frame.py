@@ -19,7 +19,7 @@ from statistics import median
 def first_frame(clip: str, size: str, model: str) -> tuple[float, float, int]:
     """(seconds to the first frame, seconds in all, frames)."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "dvd.apps.cli", "predict", clip, "-o", folder, "--format", "png16"]
+        command = [str(Path(sys.executable).with_name("dvd")), "predict", clip, "-o", folder, "--format", "png16"]
         command += ["--size", size, "--model", model]
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

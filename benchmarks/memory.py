@@ -36,7 +36,7 @@ def make_video(path: Path, frames: int, height: int, width: int) -> None:
 
 def run(video: Path, out: Path, model: str) -> tuple[float, float]:
     """(peak resident megabytes, seconds) of one `dvd predict`."""
-    command = [sys.executable, "-m", "dvd.apps.cli", "predict", str(video), "-o", str(out), "--model", model]
+    command = [str(Path(sys.executable).with_name("dvd")), "predict", str(video), "-o", str(out), "--model", model]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0.0

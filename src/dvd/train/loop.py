@@ -32,8 +32,9 @@ MINI_CARD = ModelCard(
     name="dvd-mini",
     licence="Apache-2.0",
     size=(192, 256),
-    window=45,
-    overlap=9,
+    # The length of the clips that it was trained on: longer windows drift in contrast (benchmarks/RESULTS.md).
+    window=17,
+    overlap=5,
     summary="the embedded model: ImageNet encoder, the Wan transformer small, causal VAE; trained on procedural scenes",
 )
 

@@ -14,8 +14,11 @@ from dvd.types import Seam
 
 def versions() -> dict[str, str]:
     """Of Python and of every package that has a say in the numbers."""
-    found = {"python": platform.python_version()}
-    for package in ("dvd-depth", "torch", "numpy", "av"):
+    import torch
+
+    # A package's metadata leave out which build of torch it is; torch itself knows.
+    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
+    for package in ("dvd-depth", "numpy", "av"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -22,7 +22,7 @@ WAN_BYTES = 18 * 10**9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=one_of("model", MODELS), default="all", metavar="|".join(MODELS))
+    parser.add_argument("--model", type=one_of("model", MODELS), default=None, metavar="|".join(MODELS))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--quick", action="store_true", help="one repeat, and only mini unless --model says otherwise")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
@@ -63,9 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _chosen(args: argparse.Namespace) -> tuple[str, ...]:
-    if args.model != "all":
-        return (args.model,)
-    return ("mini",) if args.quick else ("mini", "wan-1.3b")
+    model = args.model or ("mini" if args.quick else "all")
+    return ("mini", "wan-1.3b") if model == "all" else (model,)
 
 
 def _repeats(name: str, args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from dvd.data.sequences import normalise_disparity
 from dvd.train.batches import ClipSource, paired_batches
 from dvd.train.recipes import MiniRecipe
 from dvd.train.schedule import cosine, set_rates
-from dvd.train.state import load_state, save_state
+from dvd.train.state import resume_module, save_module
 from dvd.train.vae import reconstruction
 
 log = logging.getLogger(__name__)
@@ -35,11 +35,7 @@ def adapt_decoder(
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=recipe.decoder_rate, weight_decay=1e-4, betas=(0.9, 0.95))
     optimizer.param_groups[0]["base"] = recipe.decoder_rate
     path = folder / "decoder.pt"
-    begin = 0
-    if state := load_state(path):
-        decoder.load_state_dict(state["decoder"])
-        optimizer.load_state_dict(state["optimizer"])
-        begin = state["step"]
+    begin = resume_module(path, decoder, optimizer)
     smooth = 0.0
     batches = paired_batches((stage,) * total, images, clips, recipe.seed + 10_000_000, begin)
     for step, pairs in enumerate(batches, start=begin):
@@ -61,5 +57,5 @@ def adapt_decoder(
         if (step + 1) % 25 == 0:
             log.info("decoder %d/%d  error %.4f (of a range of 2)", step + 1, total, smooth)
         if (step + 1) % recipe.save_every == 0 or step + 1 == total:
-            save_state(path, {"decoder": decoder.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1})
+            save_module(path, decoder, optimizer, step + 1)
     return vae.eval()

@@ -15,7 +15,7 @@ from dvd.data.sequences import normalise_disparity
 from dvd.train.batches import ClipSource, ahead
 from dvd.train.recipes import VAERecipe
 from dvd.train.schedule import cosine
-from dvd.train.state import load_state, save_state
+from dvd.train.state import resume_module, save_module
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +34,7 @@ def train_vae(
     vae = WanVAE(config)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=recipe.learning_rate, weight_decay=1e-4, betas=(0.9, 0.95))
     path = folder / "vae.pt"
-    begin = 0
-    if state := load_state(path):
-        vae.load_state_dict(state["vae"])
-        optimizer.load_state_dict(state["optimizer"])
-        begin = state["step"]
+    begin = resume_module(path, vae, optimizer)
 
     def batch(step: int) -> list[Tensor]:
         still = images.batch(recipe.image_batch, 1, recipe.size, seed + 2 * step)[1]
@@ -64,7 +60,7 @@ def train_vae(
         if (step + 1) % 50 == 0:
             log.info("vae %d/%d  error image %.4f clip %.4f (of a range of 2)", step + 1, recipe.steps, *errors)
         if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
-            save_state(path, {"vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1})
+            save_module(path, vae, optimizer, step + 1)
     return _with_statistics(vae, batch)
 
 

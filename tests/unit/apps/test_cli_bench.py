@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import pytest
 import torch
 
-from dvd.apps import cli
+from dvd.apps import bench, cli
 from dvd.apps.bench import Row, ratios
 from dvd.backbones.wan.transformer import TransformerConfig
 from dvd.backbones.wan.vae import VAEConfig
@@ -79,3 +80,18 @@ def test_a_machine_that_is_too_small_is_told_so(capsys, monkeypatch) -> None:
     monkeypatch.setattr("dvd.hardware.available_memory", lambda device: 4 * 10**9)
     assert cli.main(["bench", "--quick", "--model", "wan-1.3b", "--device", "cpu"]) == 2
     assert "about 18 GB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        ([], ("mini", "wan-1.3b")),
+        (["--quick"], ("mini",)),
+        (["--quick", "--model", "all"], ("mini", "wan-1.3b")),
+        (["--quick", "--model", "wan-1.3b"], ("wan-1.3b",)),
+    ],
+)
+def test_a_quick_run_takes_the_models_that_are_named(words: list[str], chosen: tuple[str, ...]) -> None:
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    assert bench._chosen(parser.parse_args(words)) == chosen

@@ -40,7 +40,7 @@ def test_a_killed_run_resumes_to_the_same_weights(
 ) -> None:
     images, clips = (ClipSource(finished / name, SMOKE.augmentation) for name in ("images", "clips"))
     vae = mini.WanVAE(mini.MiniConfig().vae)
-    vae.load_state_dict(torch.load(finished / "vae.pt", weights_only=True)["vae"])
+    vae.load_state_dict(torch.load(finished / "vae.pt", weights_only=True)["module"])
 
     whole = loop.regress(SMOKE, vae, images, clips, tmp_path / "whole")
 

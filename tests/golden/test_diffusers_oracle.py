@@ -11,8 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dvd.backbones.wan.checkpoints import load_transformer
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
+from dvd.backbones.wan.weights import open_weights
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'dvd-depth[diffusers]'")
 
@@ -32,15 +34,11 @@ def tensors() -> dict[str, Tensor]:
 
 def merged() -> dict[str, Tensor]:
     """The golden transformer in the original layout, adapters merged."""
-    raw = load_file(str(GOLDEN / "dvd_tiny.safetensors"))
-    state = {}
-    for name, value in raw.items():
-        layer, adapted, rest = name.partition(".base_layer")
-        if adapted and rest == ".weight":
-            value = value + raw[f"{layer}.lora_B.default.weight"] @ raw[f"{layer}.lora_A.default.weight"]
-        if ".lora_" not in name:
-            state[(layer + rest).removeprefix("pipe.dit.")] = value
-    return state
+    return dict(
+        load_transformer(
+            open_weights(GOLDEN / "dvd_tiny.safetensors"), CONFIG["transformer"], CONFIG["lora"]
+        ).state_dict()
+    )
 
 
 def tuples(values: dict[str, Any]) -> dict[str, Any]:

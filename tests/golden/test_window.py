@@ -10,9 +10,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dvd.backbones import registry
+from dvd.backbones.wan import WanBackbone
 from dvd.backbones.wan.fold import fold
-from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
-from dvd.backbones.wan.vae import VAEConfig, WanVAE
+from dvd.backbones.wan.transformer import WanTransformer
+from dvd.backbones.wan.vae import WanVAE
 
 GOLDEN = Path(__file__).parent
 CONFIG = json.loads((GOLDEN / "config.json").read_text())
@@ -20,37 +22,25 @@ ANCHOR = CONFIG["anchor_timestep"]
 
 
 @pytest.fixture(scope="module")
-def transformer() -> WanTransformer:
-    raw = load_file(str(GOLDEN / "dvd_tiny.safetensors"))
-    raw = {name.removeprefix("pipe.dit."): value for name, value in raw.items()}
-    scale = CONFIG["lora"]["alpha"] / CONFIG["lora"]["rank"]
-    state = {}
-    for name, value in raw.items():
-        layer, adapted, rest = name.partition(".base_layer")
-        if adapted and rest == ".weight":
-            value = value + scale * raw[f"{layer}.lora_B.default.weight"] @ raw[f"{layer}.lora_A.default.weight"]
-        if ".lora_" not in name:
-            state[layer + rest] = value
-    sizes = {name: value for name, value in CONFIG["transformer"].items() if name != "has_image_input"}
-    model = WanTransformer(TransformerConfig(**tuples(sizes)))
-    model.load_state_dict(state, strict=True)
-    return model.eval().requires_grad_(False)
+def opened() -> WanBackbone:
+    backbone = registry.load(GOLDEN, dtype=torch.float32)
+    assert isinstance(backbone, WanBackbone)
+    return backbone
 
 
 @pytest.fixture(scope="module")
-def vae() -> WanVAE:
-    model = WanVAE(VAEConfig(**tuples(CONFIG["vae"])))
-    model.load_state_dict(torch.load(GOLDEN / "wan_vae_tiny.pth", weights_only=True), strict=True)
-    return model.eval().requires_grad_(False)
+def transformer(opened: WanBackbone) -> WanTransformer:
+    return opened.transformer.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def vae(opened: WanBackbone) -> WanVAE:
+    return opened.vae.eval().requires_grad_(False)
 
 
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, Tensor]:
     return load_file(str(GOLDEN / "tensors.safetensors"))
-
-
-def tuples(values: dict) -> dict:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def relative(got: Tensor, wanted: Tensor) -> float:

@@ -1,0 +1,140 @@
+"""One small reader per file format: a path → an image or a map of depth, or BadSample that names the file.
+
+Depth readers take how many stored units make a metre and give float32 `H W` in metres, whatever the values mean
+(0, NaN and far planes are the layout's business). Nothing is rotated by EXIF: depth lies on the stored pixels.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from PIL import Image
+
+from dvd.data.sources import BadSample
+from dvd.errors import OptionError
+
+DepthReader = Callable[[Path, float], np.ndarray]
+"""(path, stored units per metre) → float32 `H W` in metres."""
+
+DPT_TAG = 202021.25
+"""What every Sintel .dpt begins with, as float32."""
+
+EXR_TAG = b"\x76\x2f\x31\x01"
+
+SPOILT: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, KeyError, EOFError, SyntaxError, MemoryError, struct.error, zlib.error, BadZipFile),
+    Image.DecompressionBombError,
+)
+"""What libraries raise for a file that is truncated or is not what its name says."""
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """An image as `H W 3` uint8; gray and palettes become RGB, alpha is dropped."""
+    with _reading(path), Image.open(path) as image:
+        if image.mode.startswith("I") or image.mode == "F":
+            raise BadSample(str(path), f"holds one channel of type {image.mode}, which is no RGB image; is it depth?")
+        return np.asarray(image.convert("RGB"))
+
+
+def read_png16(path: Path, per_metre: float) -> np.ndarray:
+    """16-bit gray PNG."""
+    with _reading(path), Image.open(path) as image:
+        if not image.mode.startswith("I"):
+            raise BadSample(str(path), f"is {image.mode}, not 16-bit gray; 8 bits are too few for depth")
+        return _metres(path, np.asarray(image), per_metre)
+
+
+def read_npy(path: Path, per_metre: float) -> np.ndarray:
+    """NumPy array of floats, or of integers of 16 bits or more."""
+    with _reading(path):
+        values = np.load(path, allow_pickle=False)
+        if not isinstance(values, np.ndarray):
+            values.close()
+            raise BadSample(str(path), "is an archive, not a bare array")
+        return _metres(path, values, per_metre)
+
+
+def read_npz(path: Path, per_metre: float, key: str | None = None) -> np.ndarray:
+    """The array `key` of a NumPy archive, or its only one."""
+    with _reading(path):
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise BadSample(str(path), "is a bare array, not an archive")
+        with archive:
+            return _metres(path, archive[_one(path, archive.files, key)], per_metre)
+
+
+def read_hdf5(path: Path, per_metre: float, key: str = "dataset") -> np.ndarray:
+    """The data set `key` of an HDF5 file; OptionError where h5py is not installed."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise OptionError("hdf5 files need h5py; pip install 'dvd-depth[train]'") from error
+    with _reading(path, TypeError, RuntimeError), h5py.File(path, "r") as file:
+        return _metres(path, file[_one(path, list(file), key)][()], per_metre)
+
+
+def read_dpt(path: Path, per_metre: float) -> np.ndarray:
+    """Sintel's depth: float32 tag 202021.25, int32 width and height, then float32 rows, all little-endian."""
+    with _reading(path):
+        raw = path.read_bytes()
+        tag, width, height = struct.unpack("<fii", raw[:12])
+        if tag != DPT_TAG or width < 1 or height < 1:
+            raise BadSample(str(path), f"is not a .dpt file (tag {tag:g}, {width} × {height})")
+        if len(raw) != 12 + 4 * width * height:
+            raise BadSample(str(path), f"has {len(raw)} bytes; {width} × {height} need {12 + 4 * width * height}")
+        return _metres(path, np.frombuffer(raw, "<f4", offset=12).reshape(height, width), per_metre)
+
+
+def read_exr(path: Path, per_metre: float, channel: str | None = None) -> np.ndarray:
+    """The channel of an OpenEXR file, or its only one; OptionError where OpenEXR is not installed."""
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise OptionError("exr files need the OpenEXR library; pip install 'dvd-depth[exr]'") from error
+    with _reading(path), path.open("rb") as opened:
+        if opened.read(4) != EXR_TAG:  # the library would write of it on stderr
+            raise BadSample(str(path), "is not an OpenEXR file")
+    with _reading(path, RuntimeError), OpenEXR.File(str(path), separate_channels=True) as file:
+        channels = file.channels()
+        return _metres(path, channels[_one(path, list(channels), channel)].pixels, per_metre)
+
+
+@contextmanager
+def _reading(path: Path, *more: type[Exception]) -> Iterator[None]:
+    """Turns whatever a library raises over a file into BadSample."""
+    try:
+        yield
+    except (*SPOILT, *more) as error:
+        if not path.exists():
+            raise BadSample(str(path), "is missing") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadSample(str(path), f"cannot be read ({reason})") from error
+
+
+def _one(path: Path, names: list[str], wanted: str | None) -> str:
+    """The wanted name, or the only one."""
+    if wanted in names:
+        return wanted
+    if wanted is None and len(names) == 1:
+        return names[0]
+    missing = f"has no '{wanted}'" if wanted else "does not hold exactly one array"
+    raise BadSample(str(path), f"{missing}; it holds {', '.join(names) or 'nothing'}")
+
+
+def _metres(path: Path, values: np.ndarray, per_metre: float) -> np.ndarray:
+    """Stored values → float32 `H W` in metres; a last axis of one channel is dropped."""
+    values = np.asarray(values)
+    if values.ndim == 3 and values.shape[-1] == 1:
+        values = values[..., 0]
+    if values.ndim != 2 or not values.size:
+        raise BadSample(str(path), f"has shape {values.shape}, which is no map of depth (H, W)")
+    if values.dtype.kind not in "fiu" or values.dtype.itemsize < 2:
+        raise BadSample(str(path), f"is of type {values.dtype}; depth is float, or integer of 16 bits or more")
+    return (values / np.float32(per_metre)).astype(np.float32)

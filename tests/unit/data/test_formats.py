@@ -1,0 +1,180 @@
+"""Every file format reads exactly, and a file that is no good is refused by its name."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dvd.data import formats
+from dvd.data.sources import BadSample
+
+h5py = pytest.importorskip("h5py")
+DEPTH_M = np.linspace(0.5, 40, 24 * 32, dtype=np.float32).reshape(24, 32)
+
+
+def write_dpt(path: Path, depth: np.ndarray) -> None:
+    height, width = depth.shape
+    path.write_bytes(struct.pack("<fii", 202021.25, width, height) + depth.astype("<f4").tobytes())
+
+
+def write_hdf5(path: Path, depth: np.ndarray) -> None:
+    with h5py.File(path, "w") as file:
+        file["dataset"] = depth
+
+
+def write_exr(path: Path, depth: np.ndarray) -> None:
+    library = pytest.importorskip("OpenEXR")
+    header = {"compression": library.ZIP_COMPRESSION, "type": library.scanlineimage}
+    library.File(header, {"Z": np.ascontiguousarray(depth)}).write(str(path))
+
+
+FLOATS: dict[str, tuple[Callable, Callable]] = {
+    "npy": (np.save, formats.read_npy),
+    "npz": (lambda path, depth: np.savez_compressed(path, depth=depth), formats.read_npz),
+    "hdf5": (write_hdf5, formats.read_hdf5),
+    "dpt": (write_dpt, formats.read_dpt),
+    "exr": (write_exr, formats.read_exr),
+}
+READERS = {**{name: reader for name, (_, reader) in FLOATS.items()}, "png": formats.read_png16}
+
+
+@pytest.mark.parametrize("ending", FLOATS)
+def test_metres_come_back_as_they_were(ending: str, tmp_path: Path) -> None:
+    write, read = FLOATS[ending]
+    path = tmp_path / f"depth.{ending}"
+    write(path, DEPTH_M)
+    read_back = read(path, 1)
+    assert read_back.dtype == np.float32
+    np.testing.assert_array_equal(read_back, DEPTH_M)
+    np.testing.assert_array_equal(read(path, 4), DEPTH_M / 4)
+
+
+@pytest.mark.parametrize("per_metre", [100, 256, 1000, 5000])
+def test_16_bits_are_divided_exactly(per_metre: int, tmp_path: Path) -> None:
+    stored = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    Image.fromarray(stored).save(tmp_path / "depth.png")
+    expected = (stored.astype(np.float64) / per_metre).astype(np.float32)
+    np.testing.assert_array_equal(formats.read_png16(tmp_path / "depth.png", per_metre), expected)
+
+
+def test_integers_of_16_bits_and_one_channel_are_depth_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "depth.npz", millimetres=np.array([[500, 65535]], dtype=np.uint16))
+    np.save(tmp_path / "depth.npy", DEPTH_M[..., None].astype(">f8"))
+    np.testing.assert_array_equal(
+        formats.read_npz(tmp_path / "depth.npz", 1000), np.array([[0.5, 65.535]], dtype=np.float32)
+    )
+    np.testing.assert_array_equal(formats.read_npy(tmp_path / "depth.npy", 1), DEPTH_M)
+
+
+@pytest.mark.parametrize("ending", READERS)
+def test_a_missing_an_empty_and_a_foreign_file_are_named(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"depth.{ending}"
+    with pytest.raises(BadSample, match=rf"depth\.{ending}: is missing") as missing:
+        READERS[ending](path, 1)
+    assert missing.value.where == str(path)
+    for content in (b"", b"<html>404 not found</html>"):
+        path.write_bytes(content)
+        with pytest.raises(BadSample, match=rf"depth\.{ending}: ") as refused:
+            READERS[ending](path, 1)
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("ending", READERS)
+def test_a_truncated_file_is_named(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"depth.{ending}"
+    noise = np.random.default_rng(0).integers(1, 65535, (24, 32)).astype(np.uint16)
+    if ending == "png":
+        Image.fromarray(noise).save(path)
+    else:
+        FLOATS[ending][0](path, noise.astype(np.float32))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(BadSample, match=rf"depth\.{ending}"):
+        READERS[ending](path, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (np.zeros((2, 3, 4), np.float32), "shape"),
+        (np.zeros((0, 3), np.float32), "shape"),
+        (np.zeros(5, np.float32), "shape"),
+        (np.ones((2, 3), np.uint8), "type uint8"),
+        (np.ones((2, 3), bool), "type bool"),
+        (np.ones((2, 3), complex), "type complex"),
+    ],
+)
+def test_what_is_no_map_of_depth_is_refused(values: np.ndarray, why: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", values)
+    with pytest.raises(BadSample, match=f"depth.npy: .*{why}"):
+        formats.read_npy(tmp_path / "depth.npy", 1)
+
+
+def test_code_in_an_array_is_never_run(tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(BadSample, match=r"depth\.npy"):
+        formats.read_npy(tmp_path / "depth.npy", 1)
+
+
+def test_the_wrong_or_an_ambiguous_key_says_what_there_is(tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", depth=DEPTH_M, mask=DEPTH_M)
+    with h5py.File(tmp_path / "other.hdf5", "w") as file:
+        file["position"] = DEPTH_M
+        file.create_group("dataset_group")
+    np.testing.assert_array_equal(formats.read_npz(tmp_path / "two.npz", 1, "depth"), DEPTH_M)
+    with pytest.raises(BadSample, match="exactly one array; it holds depth, mask"):
+        formats.read_npz(tmp_path / "two.npz", 1)
+    with pytest.raises(BadSample, match="no 'dataset'; it holds dataset_group, position"):
+        formats.read_hdf5(tmp_path / "other.hdf5", 1)
+    with pytest.raises(BadSample, match=r"other\.hdf5"):
+        formats.read_hdf5(tmp_path / "other.hdf5", 1, "dataset_group")
+
+
+def test_archives_and_bare_arrays_are_told_apart(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", depth=DEPTH_M)
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    np.save(tmp_path / "b.npy", DEPTH_M)
+    (tmp_path / "b.npy").rename(tmp_path / "b.npz")
+    with pytest.raises(BadSample, match="is an archive"):
+        formats.read_npy(tmp_path / "a.npy", 1)
+    with pytest.raises(BadSample, match="is a bare array"):
+        formats.read_npz(tmp_path / "b.npz", 1)
+
+
+def test_8_bit_depth_and_16_bit_images_are_refused(tmp_path: Path) -> None:
+    Image.new("L", (4, 3)).save(tmp_path / "gray.png")
+    Image.fromarray(np.ones((3, 4), np.uint16)).save(tmp_path / "depth.png")
+    with pytest.raises(BadSample, match="is L, not 16-bit gray"):
+        formats.read_png16(tmp_path / "gray.png", 1000)
+    with pytest.raises(BadSample, match="is it depth"):
+        formats.read_rgb(tmp_path / "depth.png")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+def test_images_come_as_rgb(mode: str, tmp_path: Path) -> None:
+    image = Image.new("RGB", (32, 24), (204, 204, 204)).convert(mode)
+    image.save(tmp_path / "image.png")
+    rgb = formats.read_rgb(tmp_path / "image.png")
+    assert rgb.shape == (24, 32, 3)
+    assert rgb.dtype == np.uint8
+    np.testing.assert_array_equal(rgb, 204)
+
+
+def test_pixels_are_not_rotated_by_exif(tmp_path: Path) -> None:
+    image = Image.new("RGB", (32, 24))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    assert formats.read_rgb(tmp_path / "turned.jpg").shape == (24, 32, 3)
+
+
+def test_a_truncated_image_is_named(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (24, 32, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "image.jpg")
+    content = (tmp_path / "image.jpg").read_bytes()
+    (tmp_path / "image.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(BadSample, match=r"image\.jpg: cannot be read"):
+        formats.read_rgb(tmp_path / "image.jpg")

@@ -1,15 +1,26 @@
-"""Latent manifold rectification (Eq. 6–7): a point term for geometry, first differences for edges."""
+"""What the regression is trained by: latent manifold rectification (Eq. 6–7) and the alternatives of Table 8.
+
+All of them act on normalised latents, so that nothing is decoded while training: the paper defines LMR "directly in the
+VAE latent space" and says that the variants share everything else. Each is a point term for geometry plus one
+regulariser, and a mean over the samples of the batch: equal shares of a batch have its loss as their mean.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+from dvd.errors import OptionError, unknown
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Form = Literal["release", "paper"]
+ObjectiveName = Literal["lmr", "l2", "l2+rgb", "l2+smoothness", "l2+gradients"]
+
+SCALES = 4
+"""K of multi-scale gradient matching."""
 
 
 @dataclass(frozen=True)
@@ -17,12 +28,78 @@ class RectificationWeights:
     """λ_sp and λ_temp of Eq. 7, and whether the terms are averaged as the release does or summed as the paper writes.
 
     `release`: mean squared error, and the mean absolute error of each first difference over its own elements.
-    `paper`: Euclidean norm per sample, and first differences divided by F · Ω and (F − 1) · Ω (Eq. 6), Ω = c · h · w.
+    `paper`: Euclidean norm per sample, and first differences divided by F · Ω and (F − 1) · Ω (Eq. 6). The paper does
+    not say what Ω counts; here it is the elements of a latent frame, c · h · w.
     """
 
     spatial: float = 0.5
     temporal: float = 0.5
     form: Form = "release"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A training objective by its row in Table 8; with R = ẑ − z, I the RGB latent, ∂ the first differences in h and w.
+
+    - `lmr`: Eq. 7, ‖R‖ + λ_sp Σ|∂R| + λ_temp |∂_t R|, weighted by `rectification`.
+    - `l2`: ‖R‖ alone.
+    - `l2+rgb`: + ‖Î − I‖, RGB reconstruction. The paper does not say where Î comes from. Here the same network gives it
+      in a second pass, with another fixed timestep for what Lotus' detail preserver has a switch (He et al. 2024).
+    - `l2+smoothness`: + Σ |∂ẑ| exp(−|∂I|), edge-aware (Godard et al. 2017, C_ds, at one scale). Smoothness and edges
+      are those of the latents, |∂I| the mean over channels, where the source has disparity and image.
+    - `l2+gradients`: + Σ_k |∂R_k|, R_k every 2^k-th row and column of R, k = 0 … 3: multi-scale gradient matching
+      (Ranftl et al. 2020, L_reg). Every scale is a mean over its own elements.
+
+    ‖·‖ and the means take the form of `rectification`. `weight` multiplies the regulariser of the last three; the paper
+    gives none. 0.5 is the λ of Eq. 7 and the α of Ranftl et al.; Godard et al. have 0.1. OptionError where a weight is
+    negative.
+    """
+
+    name: ObjectiveName = "lmr"
+    rectification: RectificationWeights = field(default_factory=RectificationWeights)
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(ObjectiveName):
+            raise OptionError(unknown("objective", self.name, get_args(ObjectiveName)))
+        weights = (self.weight, self.rectification.spatial, self.rectification.temporal)
+        if not all(weight >= 0 for weight in weights):
+            raise OptionError(f"objective {self.name}: its weights are {weights}, one below 0; 0.5 is usual")
+
+
+def objective_loss(
+    objective: Objective,
+    predicted: Tensor,
+    target: Tensor,
+    rgb_latent: Tensor | None = None,
+    predicted_rgb: Tensor | None = None,
+) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """The scalar loss and its unweighted terms by name, `point` first.
+
+    All `B C T H W`, normalised latents: the depth latent as `predicted` and as it should be, the `rgb_latent`, and what
+    the network gave for that. OptionError where the objective needs one that is missing or of another shape.
+    """
+    if objective.name == "lmr":
+        return lmr_loss(predicted, target, objective.rectification)
+    form, error = objective.rectification.form, predicted - target
+    terms = {"point": _point(error, form)}
+    if objective.name == "l2":
+        return terms["point"], terms
+    if objective.name == "l2+rgb":
+        guide = _needed("RGB latent", rgb_latent, objective)
+        answer = _needed("network's RGB latent", predicted_rgb, objective)
+        if answer.shape != guide.shape:
+            raise OptionError(f"RGB latents are {tuple(guide.shape)} but the network gives {tuple(answer.shape)}")
+        terms["rgb"] = _point(answer - guide, form)
+    elif objective.name == "l2+smoothness":
+        guide = _needed("RGB latent", rgb_latent, objective)
+        if guide.shape[2:] != predicted.shape[2:]:
+            raise OptionError(f"RGB latents are {tuple(guide.shape)} but depth latents {tuple(predicted.shape)}")
+        terms["smoothness"] = _edge_aware_smoothness(predicted, guide, form)
+    else:
+        terms["gradients"] = _gradient_matching(error, form)
+    regulariser = next(reversed(terms.values()))
+    return terms["point"] + objective.weight * regulariser, terms
 
 
 def lmr_loss(
@@ -51,13 +128,38 @@ def _point(error: Tensor, form: Form) -> Tensor:
     return error.flatten(1).norm(dim=1).mean()
 
 
-def _first_difference(error: Tensor, dim: int, form: Form) -> Tensor:
-    """Mean |∂ẑ − ∂z| along one axis; the difference of differences is the difference of the error."""
-    if error.shape[dim] < 2:
-        return error.new_zeros(())
-    difference = error.diff(dim=dim).abs()
+def _first_difference(x: Tensor, dim: int, form: Form, weight: Tensor | None = None) -> Tensor:
+    """Mean |∂x| along one axis, each times `weight`; of an error this is |∂ẑ − ∂z|, the difference being linear."""
+    if x.shape[dim] < 2:
+        return x.new_zeros(())
+    difference = x.diff(dim=dim).abs()
+    if weight is not None:
+        difference = difference * weight
     if form == "release":
         return difference.mean()
-    batch, channels, frames, height, width = error.shape
+    batch, channels, frames, height, width = x.shape
     counted_frames = frames - 1 if dim == 2 else frames
     return difference.sum() / (batch * counted_frames * channels * height * width)
+
+
+def _edge_aware_smoothness(predicted: Tensor, guide: Tensor, form: Form) -> Tensor:
+    """Differences cost little where the guide has an edge of its own."""
+    along = {dim: guide.diff(dim=dim).abs().mean(dim=1, keepdim=True).neg().exp() for dim in (3, 4)}
+    return _first_difference(predicted, 3, form, along[3]) + _first_difference(predicted, 4, form, along[4])
+
+
+def _gradient_matching(error: Tensor, form: Form) -> Tensor:
+    """A scale at which a side has shrunk to one element has no difference along it, and no say."""
+    total = error.new_zeros(())
+    for scale in range(SCALES):
+        coarse = error[..., :: 2**scale, :: 2**scale]
+        total = total + _first_difference(coarse, 3, form) + _first_difference(coarse, 4, form)
+    return total
+
+
+def _needed(what: str, given: Tensor | None, objective: Objective) -> Tensor:
+    if given is None:
+        raise OptionError(
+            f"objective {objective.name} needs the {what}, which is missing; choose l2, lmr or l2+gradients"
+        )
+    return given

@@ -76,11 +76,28 @@ def load_transformer(
     inferred. `lora` may hold `alpha` (default: the rank) and `rank`. ModelError names keys that are missing, unknown,
     of another shape or not finite.
     """
-    stored = locate(weights, "transformer")
-    config = transformer_config(_base_shapes(stored, weights), given or {}, weights.path)
-    with blueprint():
-        network = WanTransformer(config)
+    stored, network = _outline(weights, given or {})
     return _fill(network, stored, weights, lora or {}, torch.device(device), dtype)
+
+
+def load_unmerged(
+    weights: Weights,
+    given: Mapping[str, Any] | None = None,
+    lora: Mapping[str, Any] | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> tuple[WanTransformer, Adapters]:
+    """As `load_transformer`, but LoRA stays outside, its A and B as the file has them: alpha is not in them yet."""
+    stored, network = _outline(weights, given or {})
+    _fill(network, stored, weights, lora or {}, torch.device(device), dtype, merge=False)
+    adapters, broken = {}, []
+    for name, entry in stored.items():
+        if entry.lora:
+            down, up = (weights.read(entry.lora[side]).to(device, dtype) for side in "AB")
+            adapters[name.removesuffix(".weight")] = down, up
+            broken += [] if _is_finite(down) and _is_finite(up) else [entry.lora["A"]]
+    refuse(weights.path, f"as {dtype} they are of no use: get other weights", not_finite=broken)
+    return network, adapters
 
 
 def load_vae(
@@ -154,6 +171,19 @@ def locate(weights: Weights, part: str) -> dict[str, Stored]:
     return stored
 
 
+def with_lora(weight: Tensor, down: Tensor, up: Tensor, scale: float) -> Tensor:
+    """W + scale · B A in float32, a new tensor: A is `down`, B is `up`, scale is alpha / rank."""
+    return weight.float().addmm(up.float(), down.float(), alpha=scale)
+
+
+def _outline(weights: Weights, given: Mapping[str, Any]) -> tuple[dict[str, Stored], WanTransformer]:
+    """Where everything lies in the file, and the network that it fits, without memory."""
+    stored = locate(weights, "transformer")
+    config = transformer_config(_base_shapes(stored, weights), given, weights.path)
+    with blueprint():
+        return stored, WanTransformer(config)
+
+
 def _pass_over_siblings(weights: Weights, prefix: str) -> None:
     """The release's trainer saves its pipeline; only what lies beside the transformer there may be passed over."""
     others = [name for name in weights.shapes if not name.startswith(prefix)]
@@ -174,6 +204,7 @@ def _fill(
     lora: Mapping[str, Any],
     device: torch.device,
     dtype: torch.dtype,
+    merge: bool = True,
 ) -> Network:
     """Gives every parameter its values, in the order of the file."""
     _compare(dict(network.state_dict()), stored, weights)
@@ -182,7 +213,8 @@ def _fill(
     broken = []
     for name, entry in stored.items():
         parameter = network.get_parameter(name)
-        parameter.copy_(_merged(entry, weights, lora.get("alpha"), device))
+        base = weights.read(entry.base[0])
+        parameter.copy_(_merged(base, entry, weights, lora.get("alpha"), device) if merge and entry.lora else base)
         if not _is_finite(parameter):
             broken.append(entry.base[0])
     refuse(weights.path, f"as {dtype} they are of no use: get other weights", not_finite=broken)
@@ -236,15 +268,11 @@ def _rank(entry: Stored, weights: Weights) -> int:
     return next(iter(weights.shapes[entry.lora["A"]]), 0)
 
 
-def _merged(entry: Stored, weights: Weights, alpha: float | None, device: torch.device) -> Tensor:
-    """One parameter, its LoRA added in float32."""
-    base = weights.read(entry.base[0])
-    if not entry.lora:
-        return base
-    down, up = (weights.read(entry.lora[side]).to(device, torch.float32) for side in "AB")
+def _merged(base: Tensor, entry: Stored, weights: Weights, alpha: float | None, device: torch.device) -> Tensor:
+    """One parameter with its LoRA added."""
+    down, up = (weights.read(entry.lora[side]).to(device) for side in "AB")
     rank = len(down)
-    scale = (rank if alpha is None else alpha) / rank
-    return base.to(device, torch.float32).addmm_(up, down, alpha=scale)
+    return with_lora(base.to(device), down, up, (rank if alpha is None else alpha) / rank)
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -16,6 +16,7 @@ from dvd.errors import ModelError
 Config = TypeVar("Config", TransformerConfig, VAEConfig)
 
 RELEASE_HEAD_DIM = 128
+TIME_BASIS = "time_basis"
 _ALIASES = {
     "num_attention_heads": "num_heads",
     "in_channels": "in_dim",
@@ -29,7 +30,8 @@ def transformer_config(shapes: Mapping[str, Shape], given: Mapping[str, Any], pa
     """Sizes from `shapes` (our names); `given`, the file's word in the original's or diffusers' terms, goes first.
 
     A contradiction between the two is found later, as a wrong shape. The number of heads is in no shape: without a
-    configuration it is the release's, dim / 128.
+    configuration it is the release's, dim / 128. A learned time basis tells itself by its key; that there is no time
+    conditioning only a configuration can say.
     """
     patch = _shape(shapes, "patch_embedding.weight", path, axes=5)
     dim, in_dim, *patch_size = patch
@@ -43,6 +45,7 @@ def transformer_config(shapes: Mapping[str, Shape], given: Mapping[str, Any], pa
         "freq_dim": _shape(shapes, "time_embedding.0.weight", path, axes=2)[1],
         "patch_size": tuple(patch_size),
         "num_layers": 1 + max(numbers_after("blocks.", shapes)),
+        "time": "learned" if TIME_BASIS in shapes else "sinusoidal",
     }
     if dim % RELEASE_HEAD_DIM == 0:
         found["num_heads"] = dim // RELEASE_HEAD_DIM
@@ -52,6 +55,7 @@ def transformer_config(shapes: Mapping[str, Shape], given: Mapping[str, Any], pa
             f"{path}: width {dim} does not tell how many heads there are; put a config.json beside it that says "
             '{"transformer": {"num_heads": …}}'
         )
+    _check_time(found["time"], TIME_BASIS in shapes, path)
     return TransformerConfig(**found)
 
 
@@ -92,9 +96,21 @@ def _known(config: type[Config], given: Mapping[str, Any], path: Path) -> dict[s
         kind = kinds[name]
         fits = isinstance(value, (int, float) if kind is float else kind)
         if not fits or (kind is int and value < 1):
-            wanted = {int: "a positive whole number", float: "a number"}.get(kind, "a list")
+            wanted = {int: "a positive whole number", float: "a number", str: "a word"}.get(kind, "a list")
             raise ModelError(f"{path}: its config.json gives {name} = {value!r}; write {wanted} there")
     return known
+
+
+def _check_time(mode: str, has_basis: bool, path: Path) -> None:
+    if has_basis and mode != "learned":
+        raise ModelError(
+            f'{path}: its config.json gives time = {mode!r}, but it holds a learned {TIME_BASIS}; write "learned" there'
+        )
+    if mode == "learned" and not has_basis:
+        raise ModelError(
+            f"{path}: its config.json gives time = 'learned', but it holds no {TIME_BASIS}; use the weights that were "
+            'trained so, or write "sinusoidal" there'
+        )
 
 
 def _shape(shapes: Mapping[str, Shape], name: str, path: Path, axes: int) -> Shape:

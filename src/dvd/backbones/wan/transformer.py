@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from dvd.errors import ModelError
+from dvd.errors import ModelError, unknown
 
 UNREACHED = (".norm3.", ".cross_attn.q.", ".cross_attn.k.", ".cross_attn.norm_q.", ".cross_attn.norm_k.")
+"""Parts of the names of what no gradient reaches under the zero context."""
+
+TimeMode = Literal["sinusoidal", "none", "learned"]
 
 Rotation = tuple[Tensor, Tensor]
 """Cosine and sine of every token's angles, `N 1 d/2` float32."""
@@ -25,7 +29,13 @@ Rotation = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Sizes of the transformer; the defaults are Wan2.1-T2V-1.3B."""
+    """Sizes of the transformer; the defaults are Wan2.1-T2V-1.3B.
+
+    `time` is how it hears of the timestep (Table 7). `sinusoidal`: as pre-trained. `none`: not at all; e and e0 are
+    zero, so that only the modulation that each block and the head keep for themselves acts, and the time MLPs idle. The
+    paper calls its own row without τ equivalent to τ = 0; that state is `sinusoidal` at timestep 0. `learned`: a new
+    vector, learned from random values, in place of the sinusoids, whatever the timestep.
+    """
 
     dim: int = 1536
     in_dim: int = 16
@@ -38,8 +48,11 @@ class TransformerConfig:
     num_heads: int = 12
     num_layers: int = 30
     text_length: int = 512
+    time: TimeMode = "sinusoidal"
 
     def __post_init__(self) -> None:
+        if self.time not in get_args(TimeMode):
+            raise ModelError(unknown("time mode", str(self.time), get_args(TimeMode)))
         if self.dim % (2 * self.num_heads):
             raise ModelError(f"dim {self.dim} does not split into {self.num_heads} heads of even width; change either")
 
@@ -65,6 +78,8 @@ class WanTransformer(nn.Module):
         )
         self.time_embedding = nn.Sequential(nn.Linear(config.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
+        if config.time == "learned":
+            self.time_basis = nn.Parameter(torch.randn(config.freq_dim) / 2**0.5)  # as large as sinusoids are
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.head = Head(config)
         self._initialise()
@@ -87,10 +102,14 @@ class WanTransformer(nn.Module):
         return unpatchify(self.head(x, time), grid, self.config.patch_size)
 
     def time_conditioning(self, timestep: float | Tensor) -> tuple[Tensor, Tensor]:
-        """Timestep → (e, e0): `B dim` for the head and `B 6 dim` for the blocks (B = 1 for a single number)."""
-        weight = self.patch_embedding.weight
+        """Timestep → (e, e0): `B dim` for the head and `B 6 dim` for the blocks; B = 1 where all samples share it."""
+        weight, dim = self.patch_embedding.weight, self.config.dim
+        if self.config.time == "none":
+            return weight.new_zeros(1, dim), weight.new_zeros(1, 6, dim)
+        learned = self.config.time == "learned"
+        basis = self.time_basis.unsqueeze(0) if learned else sinusoid(timestep, self.config.freq_dim)
         with torch.autocast(weight.device.type, enabled=False):  # half a timestep matters; the cost does not
-            time = self.time_embedding(sinusoid(timestep, self.config.freq_dim).to(weight))
+            time = self.time_embedding(basis.to(weight))
             return time, self.time_projection(time).unflatten(1, (6, -1))
 
     def embed_text(self, context: Tensor | None) -> Tensor:
@@ -114,10 +133,11 @@ class WanTransformer(nn.Module):
         """Freezes what no gradient reaches under the zero context, so that distributed training does not wait for it.
 
         That is cross-attention's queries and keys, their norms and adapters included (spec, "Four exact
-        simplifications", 1).
+        simplifications", 1), and the time MLPs where `time` is none.
         """
+        idle = ("time_embedding.", "time_projection.") if self.config.time == "none" else ()
         for name, parameter in self.named_parameters():
-            if any(part in name for part in UNREACHED):
+            if any(part in name for part in (*UNREACHED, *idle)):
                 parameter.requires_grad_(False)
 
     def _initialise(self) -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dvd.backbones.wan.checkpoints import load_transformer, load_vae, locate, part_in, save_release
+from dvd.backbones.wan.checkpoints import load_transformer, load_unmerged, load_vae, locate, part_in, save_release
 from dvd.backbones.wan.names import inverse, rename, table_for, transformer_table, vae_table
 from dvd.backbones.wan.sizes import transformer_config, vae_config
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
@@ -235,6 +236,61 @@ def test_lora_agrees_with_peft(state: State, tmp_path: Path) -> None:
     latent = torch.randn(1, 16, 2, 4, 4)
     with torch.no_grad():
         torch.testing.assert_close(ours(latent, 500.0), network(latent, 500.0), rtol=1e-4, atol=1e-4)
+
+
+def test_lora_left_unmerged_is_that_of_the_file(state: State, tmp_path: Path) -> None:
+    lora = adapters(state, rank=8)
+    save_release(state, tmp_path / "x.safetensors", lora)
+    weights = open_weights(tmp_path / "x.safetensors")
+    network, found = load_unmerged(weights, SIZES, {"alpha": 24})
+    assert_same(dict(network.state_dict()), state)
+    assert found.keys() == lora.keys()
+    assert all(torch.equal(one, other) for name in lora for one, other in zip(found[name], lora[name], strict=True))
+    with pytest.raises(ModelError, match="LoRA has rank 8, not 16"):
+        load_unmerged(weights, SIZES, {"rank": 16})
+    lora["blocks.0.ffn.0"][1][3, 2] = float("nan")
+    save_release(state, tmp_path / "y.safetensors", lora)
+    with pytest.raises(ModelError, match=r"not finite: pipe\.dit\.blocks\.0\.ffn\.0\.lora_A"):
+        load_unmerged(open_weights(tmp_path / "y.safetensors"), SIZES)
+
+
+# Time
+
+LEARNED = {"time_basis": torch.linspace(-1, 1, SMALL.freq_dim)}
+
+
+def test_a_learned_time_basis_tells_itself(state: State, tmp_path: Path) -> None:
+    save_release(state | LEARNED, tmp_path / "x.safetensors")
+    assert_same(opened(tmp_path / "x.safetensors"), state | LEARNED)
+    assert_same(opened(tmp_path / "x.safetensors", time="learned"), state | LEARNED)
+
+
+def test_no_time_is_the_configurations_word(state: State, tmp_path: Path) -> None:
+    save_release(state, tmp_path / "x.safetensors")
+    weights = open_weights(tmp_path / "x.safetensors")
+    network = load_transformer(weights, {**SIZES, "time": "none"})
+    assert network.config == replace(SMALL, time="none")
+    assert_same(dict(network.state_dict()), state)
+    assert load_transformer(weights, SIZES).config == SMALL
+
+
+TIME_REFUSALS = {
+    "gives time = 'none', but it holds a learned time_basis": ("none", True),
+    "gives time = 'sinusoidal', but it holds a learned time_basis": ("sinusoidal", True),
+    "gives time = 'learned', but it holds no time_basis": ("learned", False),
+    "unknown time mode 'lerned'; did you mean learned": ("lerned", False),
+    "gives time = None; write a word there": (None, False),
+}
+
+
+@pytest.mark.parametrize(("words", "case"), TIME_REFUSALS.items())
+def test_file_and_configuration_must_agree_on_time(
+    words: str, case: tuple[str, bool], state: State, tmp_path: Path
+) -> None:
+    time, has_basis = case
+    save_release(state | (LEARNED if has_basis else {}), tmp_path / "x.safetensors")
+    with pytest.raises(ModelError, match=re.escape(words)):
+        opened(tmp_path / "x.safetensors", time=time)
 
 
 # Names against diffusers

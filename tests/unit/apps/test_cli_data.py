@@ -1,0 +1,112 @@
+"""`dvd data` says in one look, and in its exit status, whether a data set can be trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dvd.apps.cli import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Two folders of RGB and depth, three frames each."""
+    for name in ("kitchen", "office"):
+        for frame in range(3):
+            for kind, ending in (("rgb", "jpg"), ("depth", "png")):
+                path = tmp_path / name / kind / f"{frame:05d}.{ending}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if kind == "rgb":
+                    Image.new("RGB", (32, 24)).save(path)
+                else:
+                    Image.fromarray(np.full((24, 32), 1500 + frame, np.uint16)).save(path)
+    return tmp_path
+
+
+def check(*arguments: object) -> int:
+    return main(["data", "check", *map(str, arguments)])
+
+
+def test_a_whole_data_set_is_status_0(recording: Path, capsys: Capture) -> None:
+    assert check("rgbd", recording) == 0
+    told = capsys.readouterr().out
+    assert "scenes     2: kitchen, office" in told
+    assert "size       32 × 24 (6)" in told
+    assert "depth      1.5 … 1.502 m, known for 100% of the pixels" in told
+    assert told.splitlines()[-1] == "rgbd: usable and whole; 6 frames in 2 sequences"
+
+
+def test_what_is_missing_or_broken_is_named_and_status_2(recording: Path, capsys: Capture) -> None:
+    (recording / "office" / "depth" / "00002.png").unlink()
+    (recording / "kitchen" / "depth" / "00001.png").write_bytes(b"not a picture")
+    assert check("rgbd", recording) == 2
+    told = capsys.readouterr().out
+    assert "office/depth/00002.png: no such depth for office/rgb/00002.jpg" in told
+    assert f"{recording / 'kitchen' / 'depth' / '00001.png'}: cannot be read" in told
+    assert told.splitlines()[-1] == (
+        "rgbd: usable, but 1 file without a partner and 1 broken of 5 frames read; 5 frames in 2 sequences"
+    )
+
+
+def test_nothing_usable_is_status_2(recording: Path, capsys: Capture) -> None:
+    assert check("rgbd", recording, "--per-metre", "1") == 2
+    told = capsys.readouterr().out
+    assert "is it stored in 1000 units a metre, not 1?" in told
+    assert told.splitlines()[-1] == "rgbd: not usable: 6 broken of 6 frames read"
+
+
+def test_frames_are_listed(recording: Path, capsys: Capture) -> None:
+    (recording / "office" / "depth" / "00002.png").unlink()
+    check("rgbd", recording, "--list", "--all")
+    told = capsys.readouterr().out.splitlines()
+    assert told[1:3] == [
+        "  kitchen  kitchen  00000 … 00002 (3)",
+        "  office  office  00000 … 00002 (3); 1 without depth",
+    ]
+
+
+def test_many_faults_are_counted_and_a_few_named(recording: Path, capsys: Capture) -> None:
+    for frame in range(3, 20):
+        Image.new("RGB", (32, 24)).save(recording / "office" / "rgb" / f"{frame:05d}.jpg")
+    assert check("rgbd", recording) == 2
+    told = capsys.readouterr().out
+    assert "missing    17" in told
+    assert "… and 7 more" in told
+    assert told.count("no such depth") == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (("rgdb", "."), "unknown data set 'rgdb'; did you mean rgbd?"),
+        (
+            ("rgbd", "nowhere"),
+            "nowhere does not exist; give the folder that holds rgbd frames, such as ROOT/office/rgb/",
+        ),
+        (("rgbd",), "the following arguments are required: ROOT"),
+        (("rgbd", ".", "--per-metre", "-5"), "-5 stored units per metre make no sense"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: tuple[str, ...], answer: str, capsys: Capture) -> None:
+    assert check(*arguments) == 2
+    told = capsys.readouterr().err
+    assert answer in told
+    assert told.count("\n") == 1
+
+
+def test_another_layout_is_recognised(recording: Path, capsys: Capture) -> None:
+    assert check("tartanair", recording) == 2
+    assert capsys.readouterr().err.endswith("; it looks like rgbd\n")
+
+
+def test_the_known_data_sets_are_listed(capsys: Capture) -> None:
+    assert main(["data", "list"]) == 0
+    told = capsys.readouterr().out
+    for name in ("tartanair", "virtual_kitti_2", "hypersim", "rgbd"):
+        assert f"{name}: " in told
+    assert "ROOT/Scene02/clone/frames/depth/Camera_0/depth_00000.png" in told
+    assert main(["data", "--help"]) == 0
+    assert "check" in capsys.readouterr().out

@@ -1,0 +1,83 @@
+"""A latent cache gives training what the pixels would have given."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dvd.data.latents import LatentOrder, LatentSource, write_latents
+from dvd.data.sequences import PLAIN, STILL, Augmentation, see
+from dvd.data.sources import BadSample, RawClip
+from dvd.errors import InputError, OptionError, OutputError
+
+ORDER = LatentOrder("flights", 70, 5, (16, 24), 1, True, "float32", "fingerprint")
+
+
+class Flights:
+    name = "flights"
+
+    def count(self, frames: int) -> int:
+        return 70
+
+    def clip(self, index: int, frames: int) -> RawClip:
+        if index == 3:
+            raise BadSample("3.png", "is damaged")
+        random = np.random.default_rng(index)
+        rgb = random.integers(0, 256, (frames, 16, 24, 3), np.uint8)
+        return RawClip(rgb, random.random((frames, 16, 24), dtype=np.float32))
+
+
+def encode(video: Tensor) -> Tensor:
+    """Stands in for the VAE: any function of the pixels will do."""
+    return torch.nn.functional.avg_pool3d(video, (1, 4, 4))[:, :, ::4].repeat(1, 2, 1, 1, 1)
+
+
+def written(folder: Path, order: LatentOrder = ORDER) -> LatentSource:
+    assert list(write_latents(folder, Flights(), order, encode))[-1] == 70
+    return LatentSource(folder, PLAIN if order.mirrored else STILL)
+
+
+def test_latents_are_those_of_the_view_that_pixels_would_have_had(tmp_path: Path) -> None:
+    source = written(tmp_path)
+    assert source.count(5) == 69  # the damaged one is left out
+    assert source.count(9) == 0
+    for seed in range(8):
+        rgb, disparity = source.clip(5, 5).see(PLAIN, torch.Generator().manual_seed(seed))
+        sample = see(Flights().clip(6, 5), (16, 24), PLAIN, torch.Generator().manual_seed(seed))
+        torch.testing.assert_close(rgb, encode(sample.rgb[None])[0])
+        three = sample.disparity.expand(3, -1, -1, -1) * 2 - 1
+        torch.testing.assert_close(disparity, encode(three[None])[0])
+
+
+def test_half_the_size_costs_half_the_digits(tmp_path: Path) -> None:
+    order = LatentOrder(**{**vars(ORDER), "dtype": "float16"})
+    whole, half = written(tmp_path / "32"), written(tmp_path / "16", order)
+    random = torch.Generator().manual_seed(0)
+    one, other = (source.clip(10, 5).see(STILL, random)[0] for source in (whole, half))
+    assert 0 < float((one - other).abs().max()) < 1e-3
+
+
+def test_an_interrupted_cache_goes_on_and_another_order_is_refused(tmp_path: Path) -> None:
+    steps = write_latents(tmp_path, Flights(), ORDER, encode)
+    next(steps)
+    steps.close()
+    first = next(tmp_path.glob("shard_*.npy"))
+    before = first.stat().st_mtime_ns
+    assert written(tmp_path).count(5) == 69
+    assert first.stat().st_mtime_ns == before
+    other = LatentOrder(**{**vars(ORDER), "size": (32, 48)})
+    with pytest.raises(OutputError, match="another order"):
+        list(write_latents(tmp_path, Flights(), other, encode))
+
+
+def test_what_a_cache_cannot_give_is_refused(tmp_path: Path) -> None:
+    written(tmp_path)
+    with pytest.raises(OptionError, match="no crops"):
+        LatentSource(tmp_path, Augmentation())
+    written(tmp_path / "plain", LatentOrder(**{**vars(ORDER), "mirrored": False}))
+    with pytest.raises(OptionError, match="no mirrored clips"):
+        LatentSource(tmp_path / "plain", PLAIN)
+    with pytest.raises(InputError, match="not a latent cache"):
+        LatentSource(tmp_path / "nothing", PLAIN)

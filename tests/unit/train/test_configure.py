@@ -1,0 +1,312 @@
+"""A recipe can be changed field by field, from text and from files, and nothing is changed by accident."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dvd.errors import InputError, OptionError
+from dvd.train.configure import (
+    describe,
+    differences,
+    flat,
+    from_description,
+    overlay,
+    override,
+    parse_fields,
+    read_config,
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    tag: str
+    steps: int = 10
+    sizes: tuple[tuple[int, int], ...] = ((48, 64),)
+
+
+@dataclass(frozen=True)
+class Adapt:
+    steps: int = 100
+    rate: float = 1e-4
+    anchor: Literal["fixed", "learned", "none"] = "fixed"
+    tau: float | None = 0.5
+    warm_up: int = 10
+
+    def __post_init__(self) -> None:
+        if self.warm_up > self.steps:
+            raise OptionError(f"warm_up {self.warm_up} is longer than steps {self.steps}; lower it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    name: str
+    length: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow(Phase):
+    shift: float = 1.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    adapt: Adapt = field(default_factory=Adapt)
+    again: Adapt | None = None
+    parts: tuple[Part, ...] = (Part("same"), Part("same", 20))
+    phases: tuple[Phase, ...] = (Flow(name="pre-train"), Phase(name="after"))
+    seed: int = 0
+    save: bool = True
+    average: bool | None = None
+    root: Path = Path("data")
+    label: str = ""
+    note: str | None = None
+    layers: tuple[int, ...] = (1, 2)
+    size: tuple[int, int] = (96, 128)
+    targets: tuple[str, ...] = ("q", "k")
+    mixture: tuple[tuple[str, float], ...] = (("tartanair", 40.0), ("hypersim", 9.0))
+    limit: int | Literal["all"] = "all"
+
+
+RECIPE = Recipe()
+
+
+def test_fields_are_found_by_path_or_by_their_end() -> None:
+    changed = override(RECIPE, {"adapt.steps": "200", "seed": "1", "warm-up": "20"})
+    assert changed == replace(RECIPE, adapt=Adapt(steps=200, warm_up=20), seed=1)
+    assert Recipe() == RECIPE
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("rate", "3e-4", 3e-4),
+        ("rate", "1", 1.0),
+        ("tau", "none", None),
+        ("tau", "0.25", 0.25),
+        ("anchor", "none", "none"),
+        ("save", "False", False),
+        ("save", None, True),
+        ("average", None, True),
+        ("average", "none", None),
+        ("root", "some/where", Path("some/where")),
+        ("label", "none", "none"),
+        ("note", "none", None),
+        ("note", "12", "12"),
+        ("layers", "3", (3,)),
+        ("layers", "1, 2,3", (1, 2, 3)),
+        ("layers", "", ()),
+        ("size", "48x64", (48, 64)),
+        ("size", "48,64", (48, 64)),
+        ("targets", "xq,o", ("xq", "o")),
+        ("mixture", "vkitti:1,max:2.5", (("vkitti", 1.0), ("max", 2.5))),
+        ("mixture", '[["a:b", 1]]', (("a:b", 1.0),)),
+        ("limit", "12", 12),
+        ("limit", "all", "all"),
+        ("parts", '[{"tag": "one", "sizes": [[1, 2], [3, 4]]}]', (Part("one", sizes=((1, 2), (3, 4))),)),
+        ("again", '{"steps": 50}', Adapt(steps=50)),
+        ("again", "none", None),
+        ("adapt", '{"tau": null}', Adapt(tau=None)),
+    ],
+)
+def test_text_is_read_by_the_annotation(name: str, text: str | None, value: object) -> None:
+    changed = override(RECIPE, {name: text})
+    holder = changed.adapt if name in ("rate", "tau", "anchor") else changed
+    got = getattr(holder, name)
+    assert got == value
+    assert type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("adapt.steps", "many", "adapt.steps is 'many'; expected a whole number"),
+        ("steps", "1.5", "adapt.steps is '1.5'; expected a whole number"),
+        ("rate", "nan", "adapt.rate is nan; expected a number"),
+        ("tau", "half", "adapt.tau is 'half'; expected a number or none"),
+        ("anchor", "fixt", "adapt.anchor is 'fixt'; expected one of fixed, learned, none"),
+        ("save", "1", "save is '1'; expected true or false"),
+        ("root", "", "root is ''; expected a path"),
+        ("layers", "1,b", "layers.1 is 'b'; expected a whole number"),
+        ("size", "1,2,3", "size is 1,2,3; expected 2 values"),
+        ("mixture", "vkitti", "mixture.0 is vkitti; expected 2 values"),
+        ("limit", "few", "limit is 'few'; expected a whole number or one of all"),
+        ("parts", "3", "parts is 3; expected a list, each a table of tag, steps, sizes"),
+        ("parts", '[{"steps": 3}]', "parts.0 lacks tag"),
+        ("parts", '[{"tag": "a", "sizes": [[1, 2], [3]]}]', "parts.0.sizes.1 is 3; expected 2 values"),
+        ("again", "twice", "again is 'twice'; expected a table of .* or none"),
+        ("again", '{"stepz": 3}', "unknown field 'again.stepz'; did you mean again.steps"),
+        ("seed", None, "--seed has no value"),
+        ("sead", "1", "unknown field 'sead'; did you mean seed"),
+        ("adapt.rte", "1", "unknown field 'adapt.rte'; did you mean adapt.rate"),
+        ("seed", "true", "seed is 'true'; expected a whole number"),
+        ("adapt.steps", "5", "warm_up 10 is longer than steps 5"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(name: str, text: str | None, said: str) -> None:
+    with pytest.raises(OptionError, match=said) as refused:
+        override(RECIPE, {name: text})
+    assert "\n" not in str(refused.value)
+
+
+def test_an_ambiguous_name_lists_its_full_names() -> None:
+    both = replace(RECIPE, again=Adapt())
+    with pytest.raises(OptionError, match=r"adapt\.steps, again\.steps"):
+        override(both, {"steps": "20"})
+    assert override(both, {"again.steps": "20"}).again == Adapt(steps=20)
+
+
+def test_fields_that_only_fit_together_change_together() -> None:
+    assert override(RECIPE, {"adapt.warm_up": "150", "adapt.steps": "200"}).adapt == Adapt(steps=200, warm_up=150)
+
+
+@pytest.mark.parametrize("names", [("steps", "adapt.steps"), ("adapt", "adapt.steps"), ("adapt.steps", "adapt")])
+def test_a_field_is_given_once(names: tuple[str, str]) -> None:
+    with pytest.raises(OptionError, match="give one of them"):
+        override(RECIPE, dict(zip(names, ("{}", "20"), strict=True)))
+
+
+def test_members_of_a_tuple_are_found_by_their_names(tmp_path: Path) -> None:
+    expected = replace(RECIPE, phases=(Flow(name="pre-train", shift=3.0), Phase(name="after", length=5)))
+    assert override(RECIPE, {"pre_train.shift": "3", "phases.after.length": "5"}) == expected
+    assert override(RECIPE, {"shift": "3", "after": '{"length": 5}'}) == expected
+    assert overlay(RECIPE, {"phases": {"pre-train": {"shift": 3}, "after": {"length": 5}}}) == expected
+    with pytest.raises(OptionError, match=r"phases\.pre-train\.length, phases\.after\.length"):
+        override(RECIPE, {"length": "3"})
+    with pytest.raises(OptionError, match=r"did you mean pre-train\.shift"):
+        override(RECIPE, {"pre-train.shft": "3"})
+    with pytest.raises(OptionError, match=r"did you mean phases\.after"):
+        overlay(RECIPE, {"phases": {"aftr": {}}})
+    assert differences(RECIPE, expected) == [
+        "phases.pre-train.shift: 1.0 there, 3.0 now",
+        "phases.after.length: 10 there, 5 now",
+    ]
+
+
+def test_a_table_chooses_a_derived_class_by_name() -> None:
+    table = {"phases": [{"type": "Flow", "name": "only", "shift": 2}, {"name": "plain"}]}
+    assert overlay(RECIPE, table).phases == (Flow(name="only", shift=2.0), Phase(name="plain"))
+    same = overlay(RECIPE, {"phases": {"pre-train": {"type": "Flow", "length": 3}}}).phases[0]
+    assert same == Flow(name="pre-train", length=3)
+    with pytest.raises(OptionError, match="unknown type 'Flw'; did you mean Flow"):
+        overlay(RECIPE, {"phases": [{"type": "Flw", "name": "only"}]})
+    assert describe(RECIPE)["phases"][0]["type"] == "Flow"
+
+
+def test_files_hold_nested_tables(tmp_path: Path) -> None:
+    toml, plain = tmp_path / "run.toml", tmp_path / "run.json"
+    toml.write_text('seed = 3\nnote = "none"\n[adapt]\nwarm-up = 2\n[[parts]]\ntag = "only"\nsizes = [[8, 16]]\n')
+    plain.write_text(json.dumps({"seed": 3, "adapt": {"warm_up": 2}, "parts": [{"tag": "only", "sizes": [[8, 16]]}]}))
+    expected = replace(RECIPE, seed=3, adapt=Adapt(warm_up=2), parts=(Part("only", sizes=((8, 16),)),))
+    assert overlay(RECIPE, read_config(toml)) == overlay(RECIPE, read_config(plain)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("run.toml", "seed = ", "is not valid TOML"),
+        ("run.json", '{"seed": }', "is not valid JSON"),
+        ("run.json", "[1]", "holds no table"),
+        ("run.yaml", "seed: 1", r"a \.toml or a \.json"),
+        ("run.toml", None, "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_so_in_one_line(name: str, text: str | None, said: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=said) as refused:
+        read_config(tmp_path / name)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"adapt": {"stepz": 1}}, r"did you mean adapt\.steps"),
+        ({"adapt": 3}, "adapt is 3; expected a table"),
+        ({"seed": "3"}, "seed is '3'; expected a whole number"),
+        ({"seed": True}, "seed is true; expected a whole number"),
+        ({"size": 3}, "size is 3; expected 2 values"),
+    ],
+)
+def test_a_file_holds_values_of_the_right_type(table: dict, said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        overlay(RECIPE, table)
+
+
+recipes = st.builds(
+    Recipe,
+    adapt=st.builds(
+        Adapt,
+        steps=st.integers(10, 1000),
+        rate=st.floats(allow_nan=False),
+        tau=st.none() | st.floats(0, 1),
+        anchor=st.sampled_from(["fixed", "learned", "none"]),
+    ),
+    again=st.none() | st.just(Adapt(tau=None)),
+    seed=st.integers(),
+    save=st.booleans(),
+    average=st.none() | st.booleans(),
+    layers=st.lists(st.integers()).map(tuple),
+    mixture=st.lists(st.tuples(st.sampled_from(["vkitti", "max"]), st.floats(0, 50))).map(tuple),
+    limit=st.just("all") | st.integers(),
+    parts=st.lists(st.builds(Part, tag=st.text(), steps=st.integers())).map(tuple),
+)
+
+
+@given(recipes)
+def test_text_and_descriptions_carry_a_whole_recipe(recipe: Recipe) -> None:
+    assert from_description(Recipe, json.loads(json.dumps(describe(recipe)))) == recipe
+    assert differences(recipe, json.loads(json.dumps(describe(recipe)))) == []
+    start = replace(RECIPE, again=Adapt()) if recipe.again else RECIPE
+    assert override(start, flat(recipe)) == recipe
+
+
+def test_differences_name_every_field() -> None:
+    other = replace(RECIPE, adapt=Adapt(steps=200, tau=None), again=Adapt(), parts=(Part("same", 11),), size=(48, 64))
+    assert differences(RECIPE, other) == [
+        "adapt.steps: 100 there, 200 now",
+        "adapt.tau: 0.5 there, none now",
+        "again: none there, given now",
+        "parts.0.steps: 10 there, 11 now",
+        "parts.1: given there, absent now",
+        "size: 96,128 there, 48,64 now",
+    ]
+
+
+def test_a_description_with_a_field_of_another_version_is_refused() -> None:
+    with pytest.raises(OptionError, match="unknown field 'sed'; did you mean seed"):
+        from_description(Recipe, {"sed": 1})
+
+
+def test_the_rest_of_a_command_line_becomes_fields() -> None:
+    rest = ["--adapt.warm-up", "5", "--seed=-3", "--shift", "-0.5", "--save", "--label=a=b", "--average"]
+    assert parse_fields(rest) == {
+        "adapt.warm_up": "5",
+        "seed": "-3",
+        "shift": "-0.5",
+        "save": None,
+        "label": "a=b",
+        "average": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        (["steps", "3"], "unexpected 'steps'"),
+        (["--steps", "3", "4"], "unexpected '4'"),
+        (["-s", "3"], "unexpected '-s'"),
+        (["--"], "unexpected '--'"),
+        (["--warm-up", "3", "--warm_up=4"], "--warm_up is given twice"),
+    ],
+)
+def test_a_stray_word_is_refused(rest: list[str], said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        parse_fields(rest)

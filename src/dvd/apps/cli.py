@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import NoReturn
 
-from dvd.apps import bench, data, demo, doctor, models, predict, train
+from dvd.apps import bench, convert, data, demo, doctor, models, predict, train
 from dvd.apps.console import show_log
 from dvd.errors import DVDError, OptionError, unknown
 
@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": demo,
     "bench": bench,
     "train": train,
+    "convert": convert,
     "data": data,
 }
 

@@ -1,0 +1,85 @@
+"""Training from cached latents loses what training from pixels loses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("accelerate", reason="the train extra is not installed")
+
+from dvd.errors import OptionError
+from dvd.train.adapters import Adaptation
+from dvd.train.cache import cache
+from dvd.train.loop import train
+from dvd.train.recipes import MINI, PAPER, SMOKE
+from dvd.train.settings import AdaptPhase, Mixture, ModelSettings, Recipe, SourceSettings
+from dvd.train.tracking import read_history
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    """The paper's form on the golden weights and a folder of seven frames."""
+    random = np.random.default_rng(0)
+    for index in range(7):
+        for kind in ("rgb", "depth"):
+            (tmp_path / "rgbd" / kind).mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (36, 50, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "rgbd" / "rgb" / f"{index:04d}.png")
+        depth = random.integers(1000, 9000, (36, 50)).astype(np.uint16)
+        Image.fromarray(depth).save(tmp_path / "rgbd" / "depth" / f"{index:04d}.png")
+    mixture = Mixture("paired", video_batch=2, image_batch=4, frames=5, sizes=((32, 48),))
+    return replace(
+        PAPER,
+        model=ModelSettings("wan", weights=str(GOLDEN)),
+        adaptation=Adaptation(rank=4, alpha=4),
+        sources=(SourceSettings("stills", "rgbd", "image"), SourceSettings("clips", "rgbd", "video")),
+        phases=(AdaptPhase(name="adapt", steps=3, rate=1e-3, accumulate=2, mixture=mixture),),
+        validation=None,
+        data=tmp_path,
+        precision="fp32",
+        trackers=(),
+        log_every=1,
+    )
+
+
+def losses(folder: Path) -> list[tuple[float, float, float]]:
+    rows = read_history(folder / "history.jsonl")
+    return [(row["video_loss"], row["image_loss"], row["grad_norm"]) for row in rows]
+
+
+def test_the_loss_is_the_same_from_latents_as_from_pixels(recipe: Recipe, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "pixels")
+    folders = list(cache(recipe, tmp_path / "latents", tmp_path / "scenes"))
+    assert [folder.name for folder in folders] == ["stills", "clips"]
+    train(replace(recipe, latents=tmp_path / "latents"), tmp_path / "cached")
+    pixels, cached = losses(tmp_path / "pixels"), losses(tmp_path / "cached")
+    assert len(pixels) == 3
+    for one, other in zip(pixels, cached, strict=True):
+        assert other == pytest.approx(one, rel=1e-4)
+
+
+def test_latents_of_another_vae_are_refused(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dvd.train.cache.fingerprint", lambda vae: "another")
+    list(cache(recipe, tmp_path / "latents", tmp_path / "scenes"))
+    monkeypatch.undo()
+    with pytest.raises(OptionError, match="made by another VAE"):
+        train(replace(recipe, latents=tmp_path / "latents"), tmp_path / "cached")
+
+
+@pytest.mark.parametrize("unfit", [MINI, SMOKE], ids=["dvd-mini", "smoke"])
+def test_recipes_that_see_no_finished_latents_have_none_to_cache(unfit: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="nothing to cache"):
+        list(cache(unfit, tmp_path / "latents", tmp_path / "scenes"))
+
+
+def test_one_cache_has_one_size(recipe: Recipe, tmp_path: Path) -> None:
+    (phase,) = recipe.phases
+    several = replace(phase, mixture=replace(phase.mixture, sizes=((32, 48), (48, 32))))
+    with pytest.raises(OptionError, match="one size and one length"):
+        list(cache(replace(recipe, phases=(several,)), tmp_path / "latents", tmp_path / "scenes"))

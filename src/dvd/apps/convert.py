@@ -1,4 +1,4 @@
-"""`dvd convert`: rewrites a transformer's checkpoint: LoRA as the release has it, only where it can learn, or merged."""
+"""`dvd convert`: rewrites a checkpoint, its LoRA as the release has it, only where it can learn, or merged."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""`dvd data`: the data sets that training knows, and whether one on disk is whole."""
+"""`dvd data`: the data sets that training and evaluation know, and whether one on disk is whole."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -44,6 +45,8 @@ def _list(_: argparse.Namespace) -> int:
         print(f"  images  ROOT/{layout.example[0]}")
         print(f"  depth   ROOT/{layout.example[1]}")
         print(f"  range   {low:g} … {high:g} m, what lies outside is {layout.outside}")
+        if used := layout.framing.describe():
+            print(f"  used    {used}")
         print(f"  licence {layout.licence}; {layout.source}\n")
     print("Is one on disk whole?  dvd data check NAME ROOT")
     return 0
@@ -101,7 +104,8 @@ def _lines(source: LayoutSource, report: Report) -> Iterator[str]:
     each = f"{lengths[0]}" if lengths[0] == lengths[-1] else f"{lengths[0]} … {lengths[-1]}"
     yield f"sequences  {report.sequences} of {each} images"
     unordered = "" if source.layout.ordered else "; single images, no clips"
-    yield f"frames     {report.frames} with depth, {report.read} read{unordered}"
+    beside = f"; {report.unlabelled} images or depths without a partner, as published" if report.unlabelled else ""
+    yield f"frames     {report.frames} with depth, {report.read} read{unordered}{beside}"
     if report.sizes:
         sizes = (f"{width} × {height} ({count})" for (width, height), count in report.sizes.most_common())
         yield f"size       {_some(tuple(sizes))}"
@@ -175,14 +179,16 @@ def _cache(args: argparse.Namespace) -> int:
 
     for folder in cache(recipe, args.output, args.output / "scenes", args.stride, args.half, args.processes):
         size = sum(path.stat().st_size for path in folder.glob("shard_*.npy"))
-        print(f"{folder}: {size / 2**30:.2f} GiB")
-    print(f"train from them with: dvd train {args.recipe} --latents {args.output}")
+        print(f"{folder}: {size / 2**30:.2f} GiB" if size >= 2**28 else f"{folder}: {size / 2**20:.1f} MiB")
+    config = ["--config", str(args.config)] if args.config else []
+    given = shlex.join([args.recipe, *config, *args.fields, "--latents", str(args.output)])
+    print(f"train from them with: dvd train {given}")
     return 0
 
 
 SUBCOMMANDS = {
     "cache": ("encode a recipe's clips once, to train from their latents", _declare_cache, _cache),
-    "list": ("the data sets that training knows, and their layouts", _declare_list, _list),
+    "list": ("the known data sets, and their layouts", _declare_list, _list),
     "check": ("what of a data set is there, missing, broken", _declare_check, _check),
 }
 """name → (one line of help, what declares its options, what runs it)."""

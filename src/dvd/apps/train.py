@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,9 @@ def resolve(args: argparse.Namespace) -> Recipe:
     if args.recipe is None:
         raise OptionError(f"which recipe? one of {', '.join(RECIPES)}; dvd train --list says what they are")
     if args.recipe not in RECIPES:
-        raise OptionError(unknown("recipe", args.recipe, RECIPES))
+        # argparse takes the value of an unknown field before the recipe for the recipe.
+        first = "; the recipe comes first, then its fields" if set(args.fields) & set(RECIPES) else ""
+        raise OptionError(unknown("recipe", args.recipe, RECIPES) + first)
     recipe = RECIPES[args.recipe]
     if args.config is not None:
         recipe = overlay(recipe, read_config(args.config))
@@ -77,5 +80,6 @@ def _train(recipe: Recipe, folder: Path, args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     model = train(recipe, folder, args.processes)
-    print(f"{model} holds the model; try it with: dvd predict CLIP -o OUT --model {model}")
+    if os.environ.get("RANK", "0") == "0":  # torchrun's number of this process
+        print(f"{model} holds the model; try it with: dvd predict CLIP -o OUT --model {model}")
     return 0

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Where the package keeps models of its own, a folder each."""
 
-BACKBONES = {"wan": "dvd.backbones.wan", "mini": "dvd.backbones.mini"}
+BACKBONES = {
+    "wan": "dvd.backbones.wan",
+    "generative": "dvd.backbones.wan.generative",
+    "mini": "dvd.backbones.mini",
+}
 """What a model folder's config.json may say under "backbone" → the module whose `load` opens it."""
 
 WAN_VAE = HubFile("Wan-AI/Wan2.1-T2V-1.3B", "Wan2.1_VAE.pth", "Apache-2.0")
@@ -113,9 +117,12 @@ def _open(path: Path, device: torch.device | str, dtype: torch.dtype) -> Backbon
     """Opens what config.json says is there; without its word it is Wan2.1, in any of its layouts."""
     from dvd.backbones.wan.folder import read_json
 
-    kind = read_json(path / "config.json").get("backbone", "wan")
+    told = (path if path.is_dir() else path.parent) / "config.json"
+    kind = read_json(told).get("backbone", "wan")
     if kind not in BACKBONES:
-        raise ModelError(f"{path / 'config.json'}: {unknown('backbone', str(kind), BACKBONES)}")
+        raise ModelError(f"{told}: {unknown('backbone', str(kind), BACKBONES)}")
+    if kind == "mini" and path.is_file():
+        raise ModelError(f"{path}: a mini model is opened by its folder; give {path.parent}")
     module = importlib.import_module(BACKBONES[kind])
     return cast("Backbone", module.load(path, device, dtype))
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dvd.data.sequences import PLAIN, STILL, Augmentation, see
+from dvd.data.sequences import STILL, Augmentation, see
 from dvd.data.sources import BadSample, RawClip, Source
 from dvd.errors import InputError, OptionError, OutputError
 
@@ -60,7 +59,10 @@ class LatentClip:
 
 
 class LatentSource:
-    """Reads what `write_latents` wrote; implements `Source`."""
+    """Reads what `write_latents` wrote; implements `Source`.
+
+    InputError for a cache that is missing, unfinished or damaged, OptionError for views that it cannot give.
+    """
 
     def __init__(self, folder: Path, how: Augmentation) -> None:
         self.order = read_order(folder)
@@ -69,11 +71,15 @@ class LatentSource:
             raise OptionError(f"source {self.name}: a latent cache has no crops, colours or reversals; use PLAIN")
         if how.flip and not self.order.mirrored:
             raise OptionError(f"{folder} holds no mirrored clips; set flip to 0, or cache again with flips")
-        shards = sorted(folder.glob("shard_*.npy"))
-        self.shards = [np.load(shard, mmap_mode="r") for shard in shards]
+        wanted, shards = -(-self.order.clips // CLIPS_PER_SHARD), sorted(folder.glob("shard_*.npy"))
+        if len(shards) < wanted:
+            raise InputError(
+                f"{folder} holds {len(shards)} of {wanted} shards; run dvd data cache to its end: it goes on from there"
+            )
+        self.shards = [_open(shard) for shard in shards]
         self.ends = np.cumsum([len(shard) for shard in self.shards])
-        if not shards:
-            raise InputError(f"{folder} holds no finished shard; run dvd data cache to its end")
+        if not self.ends[-1]:
+            raise InputError(f"{folder} holds no clip, for none could be read; dvd data check says what is broken")
 
     def count(self, frames: int) -> int:
         """How many clips are cached; 0 for another number of frames than they have."""
@@ -85,22 +91,28 @@ class LatentSource:
         return LatentClip(self.shards[shard][index - (int(self.ends[shard - 1]) if shard else 0)])
 
 
-def write_latents(folder: Path, source: Source, order: LatentOrder, encode: Encode) -> Iterator[int]:
+def write_latents(
+    folder: Path, source: Source, order: LatentOrder, encode: Encode, note: Callable[[BadSample], None] | None = None
+) -> Iterator[int]:
     """Encodes every `stride`-th clip of `source` into shards under `folder`; yields the number of clips done.
 
-    Resumes at the first shard that is missing. A clip that cannot be read is left out and named. OutputError where
-    the folder holds another order or the disk is full.
+    Resumes at the first shard that is missing. A clip that cannot be read is left out; `note` hears of it, or the log.
+    OutputError where the folder holds another order or cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, order)
+    note = note or (lambda error: log.warning("left out %s", error))
     numbers = range(0, source.count(order.frames), order.stride)
     for first in range(0, len(numbers), CLIPS_PER_SHARD):
         path = folder / f"shard_{first:08d}.npy"
         part = numbers[first : first + CLIPS_PER_SHARD]
         if not path.exists():
-            clips = [latents for index in part if (latents := _encode(source, index, order, encode)) is not None]
-            if clips:
-                _save(path, np.stack(clips))
+            clips = []
+            for index in part:
+                try:
+                    clips.append(_encode(source.clip(index, order.frames), order, encode))
+                except BadSample as error:
+                    note(error)
+            _save(path, np.stack(clips) if clips else np.empty(0, order.dtype))
         yield first + len(part)
 
 
@@ -113,18 +125,18 @@ def read_order(folder: Path) -> LatentOrder:
         raise InputError(f"{folder} is not a latent cache ({error}); make one with dvd data cache") from error
 
 
-def _encode(source: Source, index: int, order: LatentOrder, encode: Encode) -> np.ndarray | None:
-    """Latents `V 2 c t h w` of one clip."""
+def _open(shard: Path) -> np.ndarray:
     try:
-        clip = source.clip(index, order.frames)
-    except BadSample as error:
-        log.warning("left out %s", error)
-        return None
-    assert isinstance(clip, RawClip)
+        return np.load(shard, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shard}: cannot be read ({error}); delete it and run dvd data cache again") from error
+
+
+def _encode(clip: RawClip, order: LatentOrder, encode: Encode) -> np.ndarray:
+    """Latents `V 2 c t h w` of one clip."""
     views = []
     for flip in (0.0, 1.0) if order.mirrored else (0.0,):
-        how = Augmentation(**{**asdict(STILL), "flip": flip, "saturation": PLAIN.saturation})
-        sample = see(clip, order.size, how, torch.Generator().manual_seed(0))
+        sample = see(clip, order.size, replace(STILL, flip=flip), torch.Generator().manual_seed(0))
         three = sample.disparity.expand(3, -1, -1, -1) * 2 - 1
         views.append(torch.stack([encode(sample.rgb[None])[0], encode(three[None])[0]]))
     return torch.stack(views).float().cpu().numpy().astype(order.dtype)
@@ -132,11 +144,12 @@ def _encode(source: Source, index: int, order: LatentOrder, encode: Encode) -> n
 
 def _claim(folder: Path, order: LatentOrder) -> None:
     path = folder / "order.json"
-    if path.exists():
+    if path.is_file():
         if read_order(folder) != order:
             raise OutputError(f"{folder} holds latents of another order ({path} says which); use an empty folder")
         return
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(order), indent=1))
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error}); choose another place or make room") from error
@@ -144,7 +157,7 @@ def _claim(folder: Path, order: LatentOrder) -> None:
 
 def _save(path: Path, values: np.ndarray) -> None:
     """Written aside and renamed, so that an interrupted shard never looks finished."""
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.npy")
+    aside = path.with_name(f".{path.name}")
     try:
         np.save(aside, values)
         aside.replace(path)

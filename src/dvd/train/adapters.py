@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dvd.backbones.blueprint import blueprint
 from dvd.backbones.wan.checkpoints import Adapters, load_unmerged, with_lora
@@ -83,10 +83,13 @@ class Adaptation:
             )
 
 
-def adapt(transformer: WanTransformer, adaptation: Adaptation) -> None:
+def adapt(transformer: WanTransformer, adaptation: Adaptation, base_dtype: torch.dtype = torch.float32) -> None:
     """Makes `transformer` ready to learn in place: injects LoRA, and freezes what shall not or cannot learn.
 
-    OptionError where a layer does not exist or adapters are there already.
+    The frozen products of the blocks are then kept in `base_dtype`. In bfloat16 they take half the memory and, under
+    bfloat16 autocast, give the same numbers, for autocast rounds them at every use. The residual stream, norms,
+    modulation, embeddings and LoRA stay in float32. OptionError where a layer does not exist or adapters are there
+    already.
     """
     config, layers = transformer.config, adaptation.layers
     if layers is not None and max(layers) >= config.num_layers:
@@ -97,6 +100,7 @@ def adapt(transformer: WanTransformer, adaptation: Adaptation) -> None:
         raise OptionError("the transformer has adapters already; merge them before others are added")
     if adaptation.kind == "lora":
         _inject(transformer, adapted_modules(config, adaptation), adaptation.rank, adaptation.alpha)
+        _keep_base_in(transformer, base_dtype)
     else:
         transformer.requires_grad_(layers is None)
         for index in layers or ():
@@ -219,6 +223,13 @@ def _inject(transformer: WanTransformer, modules: Sequence[str], rank: int, alph
     pattern = "|".join(module.replace(".", r"\.") for module in modules)
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=pattern)  # type: ignore[arg-type]
     inject_adapter_in_model(config, transformer, _NAME)
+
+
+def _keep_base_in(transformer: WanTransformer, dtype: torch.dtype) -> None:
+    """Converts the linear layers of the blocks, one at a time, without the adapters beside them."""
+    for name, module in transformer.blocks.named_modules():
+        if isinstance(module, nn.Linear) and ".lora_" not in name:
+            module.to(dtype)
 
 
 def _settle(transformer: WanTransformer) -> None:

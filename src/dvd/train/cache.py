@@ -12,10 +12,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dvd.backbones.wan.vae import WanVAE
-from dvd.data.latents import LatentOrder, read_order, write_latents
+from dvd.data.latents import Encode, LatentOrder, read_order, write_latents
+from dvd.data.sources import Source
 from dvd.errors import OptionError
+from dvd.train.checkpoints import writing
 from dvd.train.engine import precision
-from dvd.train.feeds import open_one, render
+from dvd.train.feeds import drawn, open_one, render, shapes
+from dvd.train.mixture import Skipped
 from dvd.train.networks import build
 from dvd.train.settings import Recipe, SourceSettings, VAEPhase
 
@@ -28,27 +31,26 @@ def cache(
     """Encodes every source of `recipe` under `folder`, resuming; yields each source's folder when it is done.
 
     Of videos every `stride`-th starting frame becomes a clip. The arithmetic is the recipe's own precision, so that
-    training reads what it would have computed; `half` stores 16 bits. OptionError where the recipe trains its VAE.
+    training reads what it would have computed; `half` stores 16 bits. OptionError where the recipe trains its VAE or
+    reads latents itself; InputError where too many samples cannot be read.
     """
+    if recipe.latents is not None:
+        raise OptionError("latents are what dvd data cache makes; leave the field out")
     if recipe.model.kind != "wan" or any(isinstance(phase, VAEPhase) for phase in recipe.phases):
         raise OptionError(f"recipe {recipe.name} does not see latents of a finished VAE; there is nothing to cache")
-    render(recipe, scenes, processes)
+    with writing(scenes):
+        render(recipe, scenes, processes)
+    # All are opened before the first is encoded: what is missing shows now, not after hours.
+    sources = [(settings, open_one(recipe, settings, scenes)) for settings in drawn(recipe)]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     vae = build(recipe).vae.to(device).eval().requires_grad_(False)
-    mark = fingerprint(vae)
-
-    @torch.no_grad()
-    def encode(video: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision(recipe) == "bf16"):
-            return vae.encode(video.to(device))
-
-    for settings in recipe.sources:
-        order = _order(recipe, settings, scenes, stride, half, mark)
-        source = open_one(recipe, settings, scenes)
-        if not order.clips:
-            raise OptionError(f"source {settings.name} holds no clip of {order.frames} frames to cache")
+    mark, encode = fingerprint(vae), _encoder(recipe, vae)
+    orders = [_order(recipe, settings, source, stride, half, mark) for settings, source in sources]
+    for (settings, source), order in zip(sources, orders, strict=True):
+        skipped = Skipped(recipe.skipped_share, folder / "skipped.txt")
+        skipped.drawn = order.clips
         with tqdm(total=order.clips, unit="clip", desc=settings.name, disable=None) as bar:
-            for done in write_latents(folder / settings.name, source, order, encode):
+            for done in write_latents(folder / settings.name, source, order, encode, skipped.note):
                 bar.update(done - bar.n)
         yield folder / settings.name
 
@@ -57,7 +59,7 @@ def refuse_other_vae(recipe: Recipe, vae: WanVAE) -> None:
     """OptionError where the recipe's cache was made by another VAE than this."""
     assert recipe.latents is not None
     mark = fingerprint(vae)
-    for settings in recipe.sources:
+    for settings in drawn(recipe):
         if read_order(recipe.latents / settings.name).vae != mark:
             raise OptionError(
                 f"{recipe.latents / settings.name} was made by another VAE than this recipe's; cache again, or name "
@@ -74,16 +76,30 @@ def fingerprint(vae: WanVAE) -> str:
     return digest.hexdigest()[:16]
 
 
-def _order(recipe: Recipe, settings: SourceSettings, scenes: Path, stride: int, half: bool, mark: str) -> LatentOrder:
-    sizes = {settings.size} if settings.size else {size for phase in recipe.phases for size in phase.mixture.sizes}
-    lengths = {phase.mixture.frames for phase in recipe.phases} if settings.kind == "video" else {1}
+def _encoder(recipe: Recipe, vae: WanVAE) -> Encode:
+    """The frozen VAE as training runs it."""
+    device = next(vae.parameters()).device
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision(recipe))
+
+    @torch.no_grad()
+    def encode(video: Tensor) -> Tensor:
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            return vae.encode(video.to(device))
+
+    return encode
+
+
+def _order(recipe: Recipe, settings: SourceSettings, source: Source, stride: int, half: bool, mark: str) -> LatentOrder:
+    sizes, lengths = shapes(recipe, settings)
     if len(sizes) != 1 or len(lengths) != 1:
         raise OptionError(
             f"a cache has one size and one length of clip; source {settings.name} is used at sizes {sorted(sizes)} and "
             f"{sorted(lengths)} frames"
         )
-    frames, size = lengths.pop(), sizes.pop()
+    (frames,), (size,) = lengths, sizes
     step = stride if settings.kind == "video" else 1
-    count = -(-open_one(recipe, settings, scenes).count(frames) // step)
-    how = settings.view
-    return LatentOrder(settings.name, count, frames, size, step, how.flip > 0, "float16" if half else "float32", mark)
+    count = -(-source.count(frames) // step)
+    if not count:
+        raise OptionError(f"source {settings.name} holds no clip of {frames} frames to cache; add data or lower frames")
+    flips = settings.view.flip > 0
+    return LatentOrder(settings.name, count, frames, size, step, flips, "float16" if half else "float32", mark)

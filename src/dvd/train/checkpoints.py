@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accelerate.utils import DistributedType
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
 
 from dvd.errors import ModelError, OutputError
 from dvd.train.average import Average
+from dvd.train.split import is_split, whole
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WEIGHTS, AVERAGE, ABOUT = "trained.safetensors", "average.safetensors", "about.json"
-OWNERS = (DistributedType.FSDP, DistributedType.DEEPSPEED)
-"""Those that keep weights and optimisers in forms of their own."""
 
 
 class Checkpoints:
@@ -47,7 +46,17 @@ class Checkpoints:
         self._sweep()
 
     def save(self, step: int) -> None:
-        """Saves after `step` steps; a run that is killed meanwhile still finds the one before."""
+        """Saves after `step` steps; a run that is killed meanwhile still finds the one before.
+
+        OutputError where the disk is full; what was written by then is taken away, for it would be in the way.
+        """
+        try:
+            self._save(step)
+        except OutputError:
+            self._sweep()
+            raise
+
+    def _save(self, step: int) -> None:
         part, whole = self.folder / f".step_{step:08d}.part", self.folder / f"step_{step:08d}"
         main = self.accelerator.is_main_process
         with writing(part):
@@ -83,13 +92,13 @@ class Checkpoints:
                 self.average.load(load_file(latest / AVERAGE))
         except ModelError:
             raise
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, EOFError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, EOFError, CheckpointException) as error:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
                 f"{latest}: cannot be resumed ({type(error).__name__}: {reason}); delete it to go on from the one "
                 "before, or give another output folder"
             ) from error
-        log.info("resuming %s at step %d", self.folder.parent.name, step)
+        log.info("resuming %s at step %d", self.folder.name, step)
         return step
 
     def all(self) -> list[Path]:
@@ -97,7 +106,7 @@ class Checkpoints:
         return sorted(path for path in self.folder.glob("step_*") if (path / ABOUT).is_file())
 
     def _sweep(self) -> None:
-        """Removes what a killed run left half-written."""
+        """Removes what is half-written."""
         if self.accelerator.is_main_process:
             for part in self.folder.glob(".step_*.part"):
                 shutil.rmtree(part, ignore_errors=True)
@@ -105,7 +114,7 @@ class Checkpoints:
     @contextmanager
     def _weights_are_ours(self) -> Iterator[None]:
         """Accelerate saves optimisers, scaler and random state; the weights go through `trained` and `put`."""
-        if self.accelerator.distributed_type in OWNERS:
+        if is_split(self.accelerator):
             yield
             return
 
@@ -130,10 +139,15 @@ class Checkpoints:
 
 
 def trained(module: nn.Module) -> dict[str, Tensor]:
-    """Copies of what training changes: parameters that are not frozen, and all buffers that are saved."""
+    """Copies of what training changes: parameters that are not frozen, and all buffers that are saved.
+
+    Of a network in pieces they are put together: every process must call this at the same time.
+    """
     frozen = {name for name, value in module.named_parameters() if not value.requires_grad}
     return {
-        name: value.detach().clone().contiguous() for name, value in module.state_dict().items() if name not in frozen
+        name: whole(value.detach()).clone().contiguous()
+        for name, value in module.state_dict().items()
+        if name not in frozen
     }
 
 
@@ -150,18 +164,21 @@ def put(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     module.load_state_dict(weights, strict=False)
 
 
-def save_result(module: nn.Module, path: Path, about: dict[str, Any] | None = None) -> None:
-    """Writes what a finished phase has trained."""
+def save_result(module: nn.Module, path: Path, about: dict[str, Any] | None = None, main: bool = True) -> None:
+    """Writes what a finished phase has trained; every process calls this, and the `main` one writes."""
+    weights = trained(module)
+    if not main:
+        return
     aside = path.with_suffix(".part")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(trained(module), str(aside), {"about": json.dumps(about or {})})
+        save_file(weights, str(aside), {"about": json.dumps(about or {})})
         aside.replace(path)
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns a full disk, or a place that cannot be written, into one line."""
+    """Turns a full disk, or a place that cannot be written, into one line: OutputError."""
     try:
         yield
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -176,11 +193,14 @@ def writing(path: Path) -> Iterator[None]:
         where = path.parent
         while not where.exists():
             where = where.parent
-        free = shutil.disk_usage(where).free / 2**30
-        raise OutputError(
-            f"{path.parent}: cannot be written ({' '.join(text.split())[:120]}; {free:.1f} GiB are free); make "
-            "room, lower keep or raise save_every, and run the same command: it resumes at the last whole checkpoint"
-        ) from error
+        reason = getattr(error, "strerror", None) or " ".join(text.split())[:120]
+        mend = (
+            f"make room ({shutil.disk_usage(where).free / 2**30:.1f} GiB are free) and run the same command, perhaps "
+            "with a lower keep: it resumes at the last whole checkpoint"
+            if full
+            else "give a folder that can be written"
+        )
+        raise OutputError(f"{path.parent}: cannot be written ({reason}); {mend}") from error
 
 
 def load_result(module: nn.Module, path: Path) -> None:

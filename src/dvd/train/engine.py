@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,17 +20,20 @@ from typing import Protocol
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs
+from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+from accelerate.utils import DistributedType, InitProcessGroupKwargs
 from torch import Tensor, nn
 
-from dvd.errors import DVDError, OptionError
+from dvd.errors import DVDError, OptionError, unknown
 from dvd.hardware import fast_bfloat16
 from dvd.train.ahead import ahead
 from dvd.train.average import Average
-from dvd.train.checkpoints import OWNERS, Checkpoints, writing
+from dvd.train.checkpoints import Checkpoints, writing
 from dvd.train.mixture import Batch, Share
 from dvd.train.schedule import factor, set_rates
 from dvd.train.settings import Phase, Recipe
+from dvd.train.split import instruct, refuse_what_is_not_split
 from dvd.train.tracking import History, Progress
 
 log = logging.getLogger(__name__)
@@ -78,9 +81,25 @@ class Engine:
     def main(self) -> bool:
         return self.accelerator.is_main_process
 
+    def autocast(self) -> AbstractContextManager[None]:
+        """The precision's; DeepSpeed's holds inside of its network only, and the frozen VAE runs outside of it."""
+        accelerator = self.accelerator
+        if accelerator.distributed_type == DistributedType.DEEPSPEED:
+            enabled = precision(self.recipe) == "bf16"
+            return torch.autocast(accelerator.device.type, torch.bfloat16, enabled=enabled)
+        return accelerator.autocast()
+
+    def anyone(self, flag: bool) -> bool:
+        """Whether any process says so: all do the same or none does."""
+        if self.accelerator.num_processes == 1:
+            return flag
+        raised = torch.tensor(float(flag), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(raised, "sum") > 0)
+
 
 def open_engine(recipe: Recipe, folder: Path) -> Engine:
     """Starts Accelerate as the recipe and the environment (`torchrun`, `accelerate launch`) ask for it."""
+    _refuse_unknown_trackers(recipe.trackers)
     accelerator = Accelerator(
         mixed_precision=precision(recipe),
         cpu=not torch.cuda.is_available() and not torch.backends.mps.is_available(),
@@ -90,9 +109,18 @@ def open_engine(recipe: Recipe, folder: Path) -> Engine:
         # The others wait while the first renders scenes or writes the model.
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
     )
+    refuse_what_is_not_split(accelerator, recipe)
     with writing(folder / "history.jsonl"):
         folder.mkdir(parents=True, exist_ok=True)
     return Engine(recipe, folder, accelerator, History(folder / "history.jsonl"))
+
+
+def _refuse_unknown_trackers(trackers: tuple[str, ...]) -> None:
+    for name in trackers:
+        if name not in LOGGER_TYPE_TO_CLASS:
+            raise OptionError(f"{unknown('tracker', name, LOGGER_TYPE_TO_CLASS)}; or none")
+        if name not in map(str, get_available_trackers()):
+            raise OptionError(f"tracker {name} is not installed; pip install {name}, or set trackers to none")
 
 
 def precision(recipe: Recipe) -> str:
@@ -115,15 +143,15 @@ def fit(
     DVDError where the loss stops being finite, memory or disk run out; Stopped after SIGTERM.
     """
     accelerator, own = engine.accelerator, task.module
-    if accelerator.distributed_type in OWNERS and phase.average:
-        raise OptionError("an average of the weights is not kept under FSDP or DeepSpeed; set average to 0")
     accelerator.free_memory()
+    instruct(accelerator, phase, precision(engine.recipe))
     module, *optimizers = accelerator.prepare(own, *task.optimizers())
     average = Average(own, phase.average)
     checkpoints = Checkpoints(accelerator, own, average, engine.folder / phase.name, engine.recipe.keep)
     begin = checkpoints.resume()
     if engine.main:
-        engine.history.rewind(phase.name, begin)
+        with writing(engine.history.path):
+            engine.history.rewind(phase.name, begin)
     progress = Progress(phase.steps, phase.name, begin, shown=engine.main)
     trainable = [value for value in own.parameters() if value.requires_grad]
     pace = _Pace()
@@ -133,11 +161,11 @@ def fit(
             set_rates(optimizers, rate)
             with _memory_runs_out(phase, batches):
                 terms = _backward(task, module, batches, engine)
-            _refuse_what_is_not_finite(terms, batches, phase, step, engine)
-            norm = accelerator.clip_grad_norm_(trainable, phase.clip_norm)
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
+                norm = accelerator.clip_grad_norm_(trainable, phase.clip_norm)
+                # fp16's scaler leaves out a step that overflows; elsewhere it would go into the weights for good.
+                checked = terms if accelerator.scaler is not None else {**terms, "grad_norm": float(norm)}
+                _refuse_what_is_not_finite(checked, batches, phase, step, engine)
+                _step(optimizers, accelerator.scaler)
             average.update(step)
             pace.add(sum(len(batch.seeds) for batch in batches) * engine.share.world)
             progress.note(step, terms, pace.samples_per_s)
@@ -148,7 +176,7 @@ def fit(
                 with average.in_place():
                     found = validate(module, done)
                 _note(engine, phase, step, {f"val_{name}": value for name, value in found.items()}, pace)
-            stop = _anyone(engine.stop.is_set(), accelerator)
+            stop = engine.anyone(engine.stop.is_set())
             if done % engine.recipe.save_every == 0 or done == phase.steps or stop:
                 checkpoints.save(done)
             if stop and done < phase.steps:
@@ -166,7 +194,7 @@ def _backward(task: Task, module: nn.Module, batches: list[Batch], engine: Engin
     kept: dict[str, list[Tensor]] = {}
     for batch in batches:
         with accelerator.accumulate(module):
-            with accelerator.autocast():
+            with engine.autocast():
                 loss, terms = task.loss(module, batch)
             accelerator.backward(loss * (batch.weight * len(batches)))
         for name, value in {"loss": loss, **terms}.items():
@@ -177,11 +205,28 @@ def _backward(task: Task, module: nn.Module, batches: list[Batch], engine: Engin
     return dict(zip(names, reduced.tolist(), strict=True))
 
 
+def _step(optimizers: list[AcceleratedOptimizer], scaler: torch.amp.GradScaler | None) -> None:
+    """One step of all optimisers.
+
+    Of fp16's scaler `AcceleratedOptimizer.step` takes each to be the last: the gradients of a second one it would
+    unscale twice.
+    """
+    for optimizer in optimizers:
+        if scaler is None:
+            optimizer.step()
+        else:
+            scaler.step(optimizer.optimizer)
+    if scaler is not None:
+        scaler.update()
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+
+
 def _note(engine: Engine, phase: Phase, step: int, numbers: dict[str, float], pace: _Pace) -> None:
-    if engine.main:
-        with writing(engine.folder / "history.jsonl"):
+    with writing(engine.folder / "history.jsonl"):
+        if engine.main:
             engine.history.add(step=step, phase=phase.name, samples_per_s=pace.samples_per_s, **numbers)
-    engine.accelerator.log({f"{phase.name}/{name}": value for name, value in numbers.items()}, step=step)
+        engine.accelerator.log({f"{phase.name}/{name}": value for name, value in numbers.items()}, step=step)
 
 
 def _is_due(engine: Engine, done: int, total: int) -> bool:
@@ -189,27 +234,18 @@ def _is_due(engine: Engine, done: int, total: int) -> bool:
     return done == total or (validation is not None and done % validation.every == 0)
 
 
-def _anyone(flag: bool, accelerator: Accelerator) -> bool:
-    """Whether any process has it: all stop together or none does."""
-    if accelerator.num_processes == 1:
-        return flag
-    raised = torch.tensor(float(flag), device=accelerator.device)
-    return bool(accelerator.reduce(raised, "sum") > 0)
-
-
 def _refuse_what_is_not_finite(
     terms: dict[str, float], batches: list[Batch], phase: Phase, step: int, engine: Engine
 ) -> None:
-    if all(math.isfinite(value) for value in terms.values()):
+    wrong = [name for name, value in terms.items() if not math.isfinite(value)]
+    if not wrong:
         return
     path = engine.folder / f"not_finite_{phase.name}_{step}_{engine.share.rank}.pt"
     with writing(path):
         torch.save([vars(batch) for batch in batches], path)
-    shown = ", ".join(f"{name} {value}" for name, value in terms.items())
     raise DVDError(
-        f"the loss of {phase.name} is not finite at step {step} ({shown}); {path} holds the batch that did it: look at "
-        f"it, then lower {phase.name}.rate or {phase.name}.clip_norm, or set precision to fp32, and run again: it "
-        "resumes at the last checkpoint"
+        f"{phase.name} is not finite at step {step} ({', '.join(wrong)}); {path} holds the batch that did it: look at "
+        f"it, then lower {phase.name}.rate or {phase.name}.clip_norm, or set precision to fp32, in another folder"
     )
 
 
@@ -225,7 +261,8 @@ def _memory_runs_out(phase: Phase, batches: list[Batch]) -> Iterator[None]:
         sizes = ", ".join(f"{batch.kind} {tuple(batch.rgb.shape)}" for batch in batches)
         raise DVDError(
             f"memory ran out in {phase.name} on micro-batches of {sizes}; raise {phase.name}.accumulate (same step, "
-            "smaller micro-batches), set model.gradient_checkpointing, lower the sizes or frames, or cache latents"
+            "smaller micro-batches), set model.gradient_checkpointing, lower the sizes or frames, or cache latents, in "
+            "another output folder"
         ) from error
 
 

@@ -26,6 +26,7 @@ from dvd.backbones.wan.vae import WanVAE
 from dvd.backbones.wan.weights import open_weights
 from dvd.errors import OptionError, OutputError, unknown
 from dvd.train.adapters import adapters_of, base_state, load_adapted, merged_state, release_adapters
+from dvd.train.settings import AdaptPhase, DecoderPhase, FlowPhase, Recipe
 
 Layout = Literal["release", "default", "merged"]
 
@@ -35,21 +36,47 @@ MERGED = "merged"
 """The folder beside an unmerged model that holds it merged."""
 
 
-def write_model(folder: Path, network: nn.Module, vae: WanVAE, card: ModelCard) -> None:
+def write_model(
+    folder: Path, network: nn.Module, vae: WanVAE, card: ModelCard, sampler_steps: int | None = None
+) -> None:
     """Writes the model that a run has trained to `folder`; `registry.load(folder)` opens it.
 
     A Wan transformer comes in the hub's form. If it has LoRA, that stays unmerged there and `merged/` holds the model
-    merged, which loads faster and takes less room; dvd-mini has a form of its own. OutputError where it cannot be
+    merged, which loads faster and takes less room; dvd-mini has a form of its own. With `sampler_steps` the transformer
+    is a depth flow (`dvd.train.flow.widen`) and the model is the generative one. OutputError where it cannot be
     written; what was there before is then still whole.
     """
+    how = {"backbone": "wan"} if sampler_steps is None else {"backbone": "generative", "steps": sampler_steps}
     with _aside(folder) as part:
         if isinstance(network, mini.MiniNetwork):
             mini.save(part, network, vae, card)
             return
         assert isinstance(network, WanTransformer)
-        _write_folder(part, network, vae, card, "release")
+        _write_folder(part, network, vae, card, how, "release")
         if adapters_of(network):
-            _write_folder(part / MERGED, network, vae, card, "merged")
+            _write_folder(part / MERGED, network, vae, card, how, "merged")
+
+
+def product(recipe: Recipe) -> AdaptPhase | DecoderPhase | FlowPhase:
+    """The last phase that learns depth, whose model a run exports; OptionError where a recipe has none."""
+    for phase in reversed(recipe.phases):
+        if isinstance(phase, AdaptPhase | DecoderPhase) or (isinstance(phase, FlowPhase) and phase.content == "depth"):
+            return phase
+    raise OptionError(
+        f"recipe {recipe.name} has no phase that learns depth, so nothing to export; end with an adaptation, or with a "
+        "flow whose content is depth"
+    )
+
+
+def card(recipe: Recipe) -> ModelCard:
+    """What the exported model says of itself: the settings it was trained for are those it runs with."""
+    phase = product(recipe)
+    mixture = phase.mixture
+    window = mixture.frames if mixture.mode != "image" else 1
+    size = recipe.validation.size if recipe.validation else mixture.sizes[-1]
+    overlap = min(9, max(window // 4, 1))
+    tau = ModelCard.tau if isinstance(phase, FlowPhase) else phase.tau  # a sampler visits times of its own
+    return ModelCard(recipe.name, _licence(recipe), size, window, overlap, tau, summary=recipe.summary)
 
 
 def write_transformer(path: Path, transformer: WanTransformer, layout: Layout) -> None:
@@ -118,12 +145,18 @@ def release_config(transformer: WanTransformer, tau: float) -> str | None:
     return "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 
-def _write_folder(folder: Path, transformer: WanTransformer, vae: WanVAE, card: ModelCard, layout: Layout) -> None:
+def _licence(recipe: Recipe) -> str:
+    return "Apache-2.0; trained on data with licences of their own" if recipe.model.weights else "Apache-2.0"
+
+
+def _write_folder(
+    folder: Path, transformer: WanTransformer, vae: WanVAE, card: ModelCard, how: dict[str, Any], layout: Layout
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_transformer(folder / TRANSFORMER, transformer, layout)
     _save_vae(folder / VAE, vae)
     config = {
-        "backbone": "wan",
+        **how,
         "card": asdict(card),
         "transformer": asdict(transformer.config),
         "vae": asdict(vae.config),

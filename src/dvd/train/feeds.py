@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,9 @@ from dvd.data.latents import LatentSource
 from dvd.data.layouts import open_source
 from dvd.data.procedural.shards import read_shard, write_shards
 from dvd.data.sources import RawClip, Source
-from dvd.errors import InputError
-from dvd.train.mixture import Feed
-from dvd.train.settings import Recipe, SourceSettings
+from dvd.errors import InputError, OptionError
+from dvd.train.mixture import Feed, draws
+from dvd.train.settings import Phase, Recipe, Size, SourceSettings
 
 
 class ShardSource:
@@ -41,14 +40,14 @@ class ShardSource:
 
 
 def open_feeds(recipe: Recipe, scenes: Path) -> list[Feed]:
-    """The recipe's sources; InputError names data that are missing and where they were looked for."""
-    return [Feed(settings, open_one(recipe, settings, scenes)) for settings in recipe.sources]
+    """The sources that the recipe draws from; InputError names data that are missing and where they were looked for."""
+    return [Feed(settings, open_one(recipe, settings, scenes)) for settings in drawn(recipe)]
 
 
 def open_one(recipe: Recipe, settings: SourceSettings, scenes: Path) -> Source:
     """One source; procedural scenes lie in a folder of its name under `scenes`."""
-    if recipe.latents is not None and settings in recipe.sources:
-        return LatentSource(recipe.latents / settings.name, settings.view)
+    if is_cached(recipe, settings):
+        return _cached(recipe, settings)
     if settings.scenes is not None:
         return ShardSource(settings.name, scenes / settings.name)
     return open_source(settings.data, settings.root or recipe.data / settings.data)
@@ -57,7 +56,9 @@ def open_one(recipe: Recipe, settings: SourceSettings, scenes: Path) -> Source:
 def render(recipe: Recipe, scenes: Path, processes: int) -> None:
     """Renders the procedural clips that are not on disk yet, validation's included."""
     for settings in sources_of(recipe):
-        if (what := settings.scenes) is not None:
+        if is_rendered(recipe, settings):
+            what = settings.scenes
+            assert what is not None
             seeds = range(what.first_seed, what.first_seed + what.scenes)
             write_shards(
                 scenes / settings.name,
@@ -71,6 +72,50 @@ def render(recipe: Recipe, scenes: Path, processes: int) -> None:
             )
 
 
-def sources_of(recipe: Recipe) -> Iterable[SourceSettings]:
-    """Training's and validation's."""
-    return [*recipe.sources, *([recipe.validation.source] if recipe.validation else [])]
+def sources_of(recipe: Recipe) -> list[SourceSettings]:
+    """Those that training draws from, and validation's."""
+    return [*drawn(recipe), *([recipe.validation.source] if recipe.validation else [])]
+
+
+def drawn(recipe: Recipe) -> list[SourceSettings]:
+    """The sources that training draws from: of some weight, and of a kind that a phase has; no others need to exist."""
+    return [settings for settings in recipe.sources if settings.weight > 0 and _phases_of(recipe, settings)]
+
+
+def is_rendered(recipe: Recipe, settings: SourceSettings) -> bool:
+    """Whether the recipe needs the source's scenes on disk."""
+    return settings.scenes is not None and not is_cached(recipe, settings)
+
+
+def is_cached(recipe: Recipe, settings: SourceSettings) -> bool:
+    """Whether the recipe reads the source's latents; validation always sees pixels."""
+    return recipe.latents is not None and settings in recipe.sources
+
+
+def shapes(recipe: Recipe, settings: SourceSettings) -> tuple[set[Size], set[int]]:
+    """All sizes and numbers of frames at which the recipe's phases draw a source."""
+    mixtures = [phase.mixture for phase in _phases_of(recipe, settings)]
+    sizes = {settings.size} if settings.size else {size for mixture in mixtures for size in mixture.sizes}
+    return sizes, {mixture.frames for mixture in mixtures} if settings.kind == "video" else {1}
+
+
+def _cached(recipe: Recipe, settings: SourceSettings) -> LatentSource:
+    assert recipe.latents is not None
+    source = LatentSource(recipe.latents / settings.name, settings.view)
+    there = {source.order.size}, {source.order.frames}
+    wanted = shapes(recipe, settings)
+    if wanted != there:
+        raise OptionError(
+            f"{recipe.latents / settings.name} holds {_shown(*there)}, but {recipe.name} draws {_shown(*wanted)}; set "
+            "sizes and frames to what is cached, or cache again"
+        )
+    return source
+
+
+def _shown(sizes: set[Size], frames: set[int]) -> str:
+    pixels = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
+    return f"clips of {', '.join(map(str, sorted(frames)))} frames at {pixels}"
+
+
+def _phases_of(recipe: Recipe, settings: SourceSettings) -> list[Phase]:
+    return [phase for phase in recipe.phases if draws(phase.mixture, settings.kind)]

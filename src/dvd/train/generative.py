@@ -7,12 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from dvd.backbones.wan.sampler import sample
 from dvd.train.adapt import Codec
 from dvd.train.engine import Terms
 from dvd.train.flow import interpolate, noise_and_time, velocity_loss
 from dvd.train.mixture import Batch
 from dvd.train.optimisers import adamw
 from dvd.train.settings import FlowPhase
+from dvd.train.validation import Predict
 
 
 class FlowTask:
@@ -38,3 +40,12 @@ class FlowTask:
         noised = interpolate(data, noise, time)
         seen = noised if self.phase.content == "rgb" else torch.cat([noised, rgb], dim=1)
         return velocity_loss(module(seen, 1000 * time).float(), data, noise), {}
+
+
+def sampled(codec: Codec, steps: int) -> Predict:
+    """A depth latent from noise in `steps` steps, as the exported model makes it: every clip from the same noise."""
+
+    def predict(module: nn.Module, batch: Batch) -> Tensor:
+        return sample(module, codec.inputs(batch), steps)
+
+    return predict

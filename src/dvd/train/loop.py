@@ -6,7 +6,7 @@ Everything a run does lies in its folder, and a run that was interrupted anywher
     scenes/              rendered procedural clips
     PHASE/step_…/        the latest checkpoints
     PHASE/result.safetensors  a finished phase
-    best/                the adaptation that validated best so far
+    best/                what validated best so far of every phase that learns depth
     samples/             RGB, truth and prediction side by side
     history.jsonl, curves.png, tensorboard
     model/               the exported model: `dvd predict --model` takes it
@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import nn
 
@@ -36,12 +38,13 @@ from dvd.train.decoder import DecoderTask
 from dvd.train.engine import Engine, Task, fit, open_engine
 from dvd.train.feeds import open_feeds, open_one, render
 from dvd.train.flow import widen
-from dvd.train.generative import FlowTask
+from dvd.train.generative import FlowTask, sampled
 from dvd.train.mixture import Batch, Mixer, Share, Skipped
-from dvd.train.networks import Networks, build, card
+from dvd.train.networks import Networks, base_dtype, build
 from dvd.train.settings import AdaptPhase, DecoderPhase, FlowPhase, Phase, Recipe, VAEPhase
+from dvd.train.split import is_split
 from dvd.train.vae import VAETask, with_statistics
-from dvd.train.validation import Validator
+from dvd.train.validation import Predict, Validator, at_anchor
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ def train(recipe: Recipe, folder: Path, processes: int = 1) -> Path:
 
     `processes` render procedural scenes. Under `torchrun` or `accelerate launch` every process calls this.
     """
+    export.product(recipe)
     claim(recipe, folder)
     engine = open_engine(recipe, folder)
     with engine.accelerator.main_process_first():
@@ -65,8 +69,9 @@ def train(recipe: Recipe, folder: Path, processes: int = 1) -> Path:
     run = Run(recipe, folder, engine, networks)
     for phase in recipe.phases:
         run.phase(phase)
+    engine.accelerator.free_memory()
     if engine.main:
-        run.export()
+        run.reopened().export()
     engine.accelerator.wait_for_everyone()
     engine.accelerator.end_training()
     return folder / "model"
@@ -86,7 +91,7 @@ def claim(recipe: Recipe, folder: Path) -> None:
         return
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".part")
+        aside = path.with_suffix(f".{os.getpid()}.part")  # all processes of a run come here
         aside.write_text(json.dumps(described, indent=1) + "\n")
         aside.replace(path)
 
@@ -100,30 +105,29 @@ class Run:
             refuse_other_vae(recipe, networks.vae)
         self.feeds = open_feeds(recipe, folder / "scenes")
         self.skipped = Skipped(recipe.skipped_share, folder / "skipped.txt")
-        self.generative: nn.Module | None = None
         self._adapters_are_in = False
+        self._base_dtype = base_dtype(recipe)
 
     def phase(self, phase: Phase) -> None:
         """Trains a phase, or takes its finished result."""
         seed = self.recipe.seed + 1_000_003 * [other.name for other in self.recipe.phases].index(phase.name)
-        mixer = Mixer(phase, self.feeds, seed, self.engine.share, self.skipped)
-        task = self.task(phase, mixer.batches)
         path = self.folder / phase.name / "result.safetensors"
         if path.exists():
+            task = self.task(phase, _no_batches)
             load_result(task.module, path)
             log.info("%s is done: %s", phase.name, path)
             self._settle(phase, _about(path), seed)
             return
-        validate = self._validator(phase) if isinstance(phase, AdaptPhase) else None
-        fit(task, phase, self.engine, validate)
+        task = self.task(phase, Mixer(phase, self.feeds, seed, self.engine.share, self.skipped).batches)
+        fit(task, phase, self.engine, self._validator(phase))
         about = self._settle(phase, None, seed)
+        save_result(task.module, path, about, self.engine.main)
         if self.engine.main:
-            save_result(task.module, path, about)
             curves.draw(self.folder / "history.jsonl", self.folder / "curves.png")
         self.engine.accelerator.wait_for_everyone()
 
     def task(self, phase: Phase, batches: Callable[[int], list[Batch]]) -> Task:
-        """What a phase trains; LoRA goes in before the first phase that learns depth."""
+        """What a phase trains; the network is made ready before the first phase that learns depth."""
         networks = self.networks
         if isinstance(phase, VAEPhase):
             return VAETask(networks.vae.requires_grad_(True), phase, batches)
@@ -131,14 +135,11 @@ class Run:
         if isinstance(phase, DecoderPhase):
             return DecoderTask(networks.network, networks.vae, codec, phase, batches)
         if isinstance(phase, FlowPhase):
-            if self.recipe.model.kind == "mini":
-                raise OptionError(f"phase {phase.name}: dvd-mini has no RGB latents to flow to; use a wan model")
             if phase.content == "rgb":
                 transformer_of(networks.network).freeze_unreached()
-                return FlowTask(networks.network, codec, phase, batches)
-            self._put_adapters_in()
-            self.generative = widen(transformer_of(networks.network))
-            return FlowTask(self.generative, codec, phase, batches)
+            else:
+                self._put_adapters_in(as_flow=True)
+            return FlowTask(networks.network, codec, phase, batches)
         assert isinstance(phase, AdaptPhase)
         self._put_adapters_in()
         return AdaptTask(networks.network.train(), codec, phase, batches)
@@ -148,17 +149,34 @@ class Run:
         kind = MiniCodec if self.recipe.model.kind == "mini" else WanCodec
         return kind(self.networks.vae)
 
+    def reopened(self) -> Run:
+        """This finished run as resuming it finds it, where its own networks are split or their base is rounded."""
+        if not is_split(self.engine.accelerator) and self._base_dtype == torch.float32:
+            return self
+        self.networks = Networks(nn.Identity(), self.networks.vae)  # the old ones go before the new ones come
+        self.networks = build(self.recipe)
+        self._adapters_are_in, self._base_dtype = False, torch.float32
+        for phase in self.recipe.phases:
+            self.phase(phase)
+        return self
+
     def export(self) -> None:
         """Writes the model's folder, and of LoRA its release layout and merged weights."""
-        export.write_model(self.folder / "model", self.networks.network, self.networks.vae, card(self.recipe))
+        last = export.product(self.recipe)
+        steps = last.sampler_steps if isinstance(last, FlowPhase) else None
+        networks, card = self.networks, export.card(self.recipe)
+        export.write_model(self.folder / "model", networks.network, networks.vae, card, steps)
         log.info("exported %s", self.folder / "model")
 
-    def _put_adapters_in(self) -> None:
+    def _put_adapters_in(self, as_flow: bool = False) -> None:
+        """A flow of depth latents is also to see the RGB latent."""
         if not self._adapters_are_in:
             if self.recipe.model.kind == "wan":
-                adapt(transformer_of(self.networks.network), self.recipe.adaptation)
+                adapt(transformer_of(self.networks.network), self.recipe.adaptation, self._base_dtype)
             else:
                 transformer_of(self.networks.network).freeze_unreached()
+            if as_flow:
+                self.networks.network = widen(transformer_of(self.networks.network))
             self._adapters_are_in = True
 
     def _settle(self, phase: Phase, about: dict[str, Any] | None, seed: int) -> dict[str, Any]:
@@ -173,23 +191,33 @@ class Run:
         self.networks.vae = vae
         return {"latents_mean": vae.config.latents_mean, "latents_std": vae.config.latents_std}
 
-    def _validator(self, phase: AdaptPhase) -> Callable[[nn.Module, int], dict[str, float]] | None:
-        settings = self.recipe.validation
-        if settings is None:
+    def _validator(self, phase: Phase) -> Callable[[nn.Module, int], dict[str, float]] | None:
+        settings, predict = self.recipe.validation, self._prediction(phase)
+        if settings is None or predict is None:
             return None
         source = open_one(self.recipe, settings.source, self.folder / "scenes")
-        validator = Validator(settings, source, self.codec(), phase.tau, self.folder / "samples" / phase.name)
+        validator = Validator(settings, source, self.codec(), predict, self.folder / "samples" / phase.name)
         best = Best(self.folder / "best", phase.name)
 
         def validate(module: nn.Module, step: int) -> dict[str, float]:
-            with self.engine.accelerator.autocast():
+            with self.engine.autocast():
                 found = validator.measure(module, step, show=self.engine.main)
+            # The first process decides: the others may have measured another last digit.
+            if self.engine.anyone(self.engine.main and best.is_beaten_by(found)):
+                best.keep(self.engine.accelerator.unwrap_model(module), step, found, self.engine.main)
             if self.engine.main:
-                best.offer(self.engine.accelerator.unwrap_model(module), step, found)
                 curves.draw(self.folder / "history.jsonl", self.folder / "curves.png")
             return found
 
         return validate
+
+    def _prediction(self, phase: Phase) -> Predict | None:
+        """How what a phase trains comes to depth; None where it does not learn depth."""
+        if isinstance(phase, AdaptPhase):
+            return at_anchor(self.codec(), phase.tau)
+        if isinstance(phase, FlowPhase) and phase.content == "depth":
+            return sampled(self.codec(), phase.sampler_steps)
+        return None
 
 
 class Best:
@@ -198,11 +226,15 @@ class Best:
     def __init__(self, folder: Path, phase: str) -> None:
         self.weights, self.about = folder / f"{phase}.safetensors", folder / f"{phase}.json"
 
-    def offer(self, module: nn.Module, step: int, found: dict[str, float]) -> None:
-        """Takes the weights over where they are better than what is kept."""
+    def is_beaten_by(self, found: dict[str, float]) -> bool:
+        """Whether what was measured is better than what is kept."""
         kept = json.loads(self.about.read_text())["abs_rel"] if self.about.exists() else float("inf")
-        if found["abs_rel"] < kept:
-            save_result(module, self.weights, {"step": step, **found})
+        return found["abs_rel"] < kept
+
+    def keep(self, module: nn.Module, step: int, found: dict[str, float], main: bool) -> None:
+        """Takes the weights over; every process calls this, and the `main` one writes."""
+        save_result(module, self.weights, {"step": step, **found}, main)
+        if main:
             with writing(self.about):
                 self.about.write_text(json.dumps({"step": step, **found}))
 
@@ -212,6 +244,11 @@ def _vae_with(vae: WanVAE, about: dict[str, Any]) -> WanVAE:
     other = WanVAE(replace(vae.config, latents_mean=mean, latents_std=deviation)).to(next(vae.parameters()).device)
     other.load_state_dict(vae.state_dict())
     return other
+
+
+def _no_batches(step: int) -> list[Batch]:
+    """What a finished phase draws; so it may have had another number of processes."""
+    raise AssertionError(f"a finished phase was asked for the batches of step {step}")
 
 
 def _about(path: Path) -> dict[str, Any]:

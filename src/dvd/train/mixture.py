@@ -20,12 +20,14 @@ from dvd.data.latents import LatentClip
 from dvd.data.sequences import see
 from dvd.data.sources import BadSample, RawClip, Source
 from dvd.errors import InputError, OptionError
-from dvd.train.settings import Kind, Phase, Size, SourceSettings
+from dvd.train.checkpoints import writing
+from dvd.train.settings import Kind, Mixture, Phase, Size, SourceSettings
 
 log = logging.getLogger(__name__)
 
+KINDS: tuple[Kind, ...] = ("image", "video")
 ATTEMPTS = 20
-"""So many draws in a row that cannot be read end the run, whatever the share."""
+"""So many draws in a row that cannot be read end the run, whatever the share; fewer never do."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,15 @@ class Skipped:
     bad: Counter[str] = field(default_factory=Counter)
 
     def note(self, error: BadSample) -> None:
-        """Names a bad sample once, in the log and in `path`; InputError where their share is too large."""
+        """Names a bad sample once, in the log and in `path`.
+
+        InputError where they are more than `share` of those drawn, and more than `ATTEMPTS`.
+        """
         self.bad[error.where] += 1
         if self.bad[error.where] == 1:
             log.warning("skipped %s (%d skipped of %d drawn)", error, self.bad.total(), self.drawn)
             if self.path is not None:
-                with self.path.open("a") as file:
+                with writing(self.path), self.path.open("a") as file:
                     file.write(f"{error}\n")
         if self.bad.total() > max(self.share * self.drawn, ATTEMPTS):
             listed = f"; {self.path} lists them" if self.path else ""
@@ -109,8 +114,7 @@ class Mixer:
     def __init__(self, phase: Phase, feeds: Sequence[Feed], seed: int, share: Share, skipped: Skipped) -> None:
         self.phase, self.mixture, self.seed, self.share, self.skipped = phase, phase.mixture, seed, share, skipped
         self.feeds = {
-            kind: [feed for feed in feeds if feed.settings.kind == kind and feed.settings.weight > 0]
-            for kind in ("image", "video")
+            kind: [feed for feed in feeds if feed.settings.kind == kind and feed.settings.weight > 0] for kind in KINDS
         }
         self._refuse_what_does_not_divide()
 
@@ -180,12 +184,11 @@ class Mixer:
 
     def _refuse_what_does_not_divide(self) -> None:
         pieces = self.share.world * self.phase.accumulate
-        mode = self.mixture.mode
-        batches = {"image": self.mixture.image_batch, "video": self.mixture.video_batch}
+        if not any(self.feeds[kind] for kind in KINDS if draws(self.mixture, kind)):
+            raise OptionError(f"phase {self.phase.name} has no source to draw from; give one a weight above 0")
+        batches: dict[Kind, int] = {"image": self.mixture.image_batch, "video": self.mixture.video_batch}
         for kind, batch in batches.items():
-            if mode in ("image", "video") and mode != kind:
-                continue
-            if not self.feeds[kind]:
+            if not draws(self.mixture, kind) or not self.feeds[kind]:
                 continue
             if batch % pieces:
                 raise OptionError(
@@ -206,10 +209,17 @@ def _choose(feeds: Sequence[Feed], random: np.random.Generator) -> Feed:
     return feeds[int(random.choice(len(feeds), p=weights / weights.sum()))]
 
 
+def draws(mixture: Mixture, kind: Kind) -> bool:
+    """Whether a mixture has clips of that kind at all."""
+    return mixture.mode not in KINDS or mixture.mode == kind
+
+
 def samples_per_step(phase: Phase, sources: Sequence[SourceSettings]) -> int:
-    """Clips of a step over all processes; for mode weighted, whose batches vary, the mean over its sources."""
+    """Clips of a step over all processes; the mean over the steps where they vary: modes weighted, sequential."""
     mixture = phase.mixture
     batch = {"image": mixture.image_batch, "video": mixture.video_batch}
+    if mixture.mode == "sequential":
+        return round(mixture.sequential * batch["image"] + (1 - mixture.sequential) * batch["video"])
     if mixture.mode == "weighted":
         total = sum(settings.weight for settings in sources)
         return round(sum(settings.weight / total * batch[settings.kind] for settings in sources))

@@ -8,16 +8,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dvd.backbones.base import ModelCard
 from dvd.backbones.blueprint import blueprint
 from dvd.backbones.hub import HubFile, fetch
 from dvd.backbones.mini import MiniConfig, MiniNetwork
 from dvd.backbones.registry import WAN_VAE
 from dvd.backbones.wan import load as load_wan
+from dvd.backbones.wan.checkpoints import locate
+from dvd.backbones.wan.folder import find
+from dvd.backbones.wan.sizes import transformer_config, vae_config
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
+from dvd.backbones.wan.weights import Shape, Weights
 from dvd.errors import ModelError, unknown
 from dvd.train.adapters import adapt
+from dvd.train.engine import precision
 from dvd.train.settings import ModelSettings, Recipe
 
 BASES = {
@@ -70,48 +74,48 @@ def build(recipe: Recipe, download: bool = True) -> Networks:
 def outline(recipe: Recipe) -> Networks:
     """The same networks without memory or files, LoRA injected: to be counted."""
     settings = recipe.model
-    with blueprint():
-        if settings.kind == "mini":
-            config = settings.mini or MiniConfig()
+    if settings.kind == "mini":
+        config = settings.mini or MiniConfig()
+        with blueprint():
             mini = MiniNetwork(replace_time(config, settings))
             mini.transformer.freeze_unreached()
             return Networks(mini, WanVAE(config.vae))
-        transformer, vae = sizes(settings)
+    transformer, vae = sizes(settings)
+    with blueprint():
         network = WanTransformer(replace(transformer, time=settings.time))
         networks = Networks(network, WanVAE(vae).requires_grad_(False))
-        adapt(network, recipe.adaptation)
+        adapt(network, recipe.adaptation, base_dtype(recipe))
     return networks
 
 
+def base_dtype(recipe: Recipe) -> torch.dtype:
+    """What the frozen base beside LoRA is kept in: bfloat16 where autocast would round it anyway at every use."""
+    return torch.bfloat16 if recipe.adaptation.kind == "lora" and precision(recipe) == "bf16" else torch.float32
+
+
 def sizes(settings: ModelSettings) -> tuple[TransformerConfig, VAEConfig]:
-    """The transformer's and the VAE's, without opening any file where a base has a name."""
+    """The transformer's and the VAE's, without reading any weights."""
     if settings.weights is None:
         assert settings.transformer is not None
         assert settings.vae is not None
         return settings.transformer, settings.vae
     if settings.weights in BASES:
         return BASES[settings.weights][2:]
-    backbone = load_wan(_existing(settings.weights))
-    return backbone.transformer.config, backbone.vae.config
+    path = _existing(settings.weights)
+    files = find(path)
+    transformer = transformer_config(_shapes(files.transformer, "transformer"), files.config["transformer"], path)
+    return transformer, vae_config(_shapes(files.vae, "vae"), files.config["vae"], path)
+
+
+def _shapes(weights: Weights, part: str) -> dict[str, Shape]:
+    """Of every parameter in our names, LoRA aside."""
+    stored = locate(weights, part)
+    return {name: weights.shapes[entry.base[0]] for name, entry in stored.items() if entry.base}
 
 
 def replace_time(config: MiniConfig, settings: ModelSettings) -> MiniConfig:
     """dvd-mini's sizes with the recipe's τ mode."""
     return replace(config, transformer=replace(config.transformer, time=settings.time))
-
-
-def card(recipe: Recipe) -> ModelCard:
-    """What the exported model says of itself: the settings it was trained for are those it runs with."""
-    last = next(phase for phase in reversed(recipe.phases) if hasattr(phase, "tau"))
-    mixture = last.mixture
-    window = mixture.frames if mixture.mode != "image" else 1
-    size = recipe.validation.size if recipe.validation else mixture.sizes[-1]
-    overlap = min(9, max(window // 4, 1))
-    return ModelCard(recipe.name, _licence(recipe), size, window, overlap, tau=last.tau, summary=recipe.summary)
-
-
-def _licence(recipe: Recipe) -> str:
-    return "Apache-2.0; trained on data with licences of their own" if recipe.model.weights else "Apache-2.0"
 
 
 def _opened(settings: ModelSettings, download: bool) -> tuple[WanTransformer, WanVAE]:

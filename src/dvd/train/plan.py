@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from dvd.errors import DVDError, InputError
+from dvd.train.adapt import transformer_of
 from dvd.train.configure import flat
 from dvd.train.engine import precision
-from dvd.train.feeds import open_one, sources_of
+from dvd.train.feeds import is_rendered, open_one, shapes, sources_of
 from dvd.train.mixture import samples_per_step
-from dvd.train.networks import outline
-from dvd.train.settings import AdaptPhase, FlowPhase, Phase, Recipe, SourceSettings
+from dvd.train.networks import Networks, outline
+from dvd.train.settings import DecoderPhase, FlowPhase, Phase, Recipe, Size, SourceSettings, VAEPhase
 
 GIB = 2**30
+PROGRAM = 0.55 * GIB
+"""Python, torch, Accelerate and PEFT; on a GPU the context takes about as much there."""
+ENCODING = {2: 14, 4: 20}
+"""Bytes per value of all frames at the VAE's own size and width while it encodes, by the bytes of its arithmetic."""
+KEPT_BY_VAE = 20
+"""Values kept for the backward pass, per residual block of the VAE's first level, and what that pass needs itself."""
+KEPT_BY_ENCODER = 1500
+"""Bytes per pixel that dvd-mini's ImageNet encoder keeps."""
+MIXED = ("paired", "weighted", "sequential")
+"""Modes that draw images and videos."""
 
 
 def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[str]:
@@ -31,11 +43,12 @@ def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[s
     for phase in recipe.phases:
         clips = samples_per_step(phase, recipe.sources)
         yield f"phase       {phase.name}: {phase.steps} steps of {clips} clips, {phase.steps * clips:,} in all"
-    worst = max(recipe.phases, key=lambda phase: memory(recipe, phase, networks.network, processes))
-    estimate = memory(recipe, worst, networks.network, processes)
+    arithmetic = {"no": "fp32"}.get(precision(recipe), precision(recipe))
+    worst = max(recipe.phases, key=lambda phase: memory(recipe, phase, networks, processes))
+    estimate = memory(recipe, worst, networks, processes)
     yield (
         f"memory      about {estimate / GIB:.1f} GiB per process at its most (phase {worst.name}; an estimate), "
-        f"{processes} process{'es' if processes > 1 else ''}, {precision(recipe)} arithmetic"
+        f"{processes} process{'es' if processes > 1 else ''}, {arithmetic} arithmetic"
     )
 
 
@@ -48,14 +61,19 @@ def counts(module: nn.Module) -> str:
 
 def found(recipe: Recipe, settings: SourceSettings, folder: Path) -> str:
     """How many clips a source holds, or what is missing of it."""
-    frames = max((p.mixture.frames for p in recipe.phases), default=1) if settings.kind == "video" else 1
-    if settings.scenes is not None and not any((folder / "scenes" / settings.name).glob("shard_*")):
-        what = settings.scenes
-        return f"{what.scenes * what.views} clips of {what.frames} frames, to be rendered"
+    what = settings.scenes
+    here = folder / "scenes" / settings.name
+    if what is not None and is_rendered(recipe, settings) and not any(here.glob("shard_*")):
+        return f"{what.scenes * (what.views if what.frames == 1 else 1)} clips of {what.frames} frames, to be rendered"
+    if recipe.validation is not None and settings is recipe.validation.source:
+        frames = recipe.validation.frames
+    else:
+        frames = max(shapes(recipe, settings)[1])
     try:
-        return f"{open_one(recipe, settings, folder / 'scenes').count(frames):,} {settings.kind} clips"
+        count = open_one(recipe, settings, folder / "scenes").count(frames)
     except DVDError as error:
         return f"MISSING: {error}"
+    return f"{count:,} {settings.kind} clips" if count else f"MISSING: holds no clip of {frames} frames"
 
 
 def refuse_missing_data(recipe: Recipe, folder: Path) -> None:
@@ -64,7 +82,7 @@ def refuse_missing_data(recipe: Recipe, folder: Path) -> None:
         raise InputError(f"{recipe.textures} is not a folder of textures; give another, or leave textures out")
     missing = []
     for settings in sources_of(recipe):
-        if settings.scenes is None or recipe.latents is not None:
+        if not is_rendered(recipe, settings):
             try:
                 open_one(recipe, settings, folder / "scenes")
             except DVDError as error:
@@ -73,26 +91,80 @@ def refuse_missing_data(recipe: Recipe, folder: Path) -> None:
         raise InputError("; ".join(dict.fromkeys(missing)))
 
 
-def memory(recipe: Recipe, phase: Phase, network: nn.Module, processes: int) -> float:
-    """Bytes of weights, gradients, AdamW's two moments and average, and of the activations that are kept.
+def memory(recipe: Recipe, phase: Phase, networks: Networks, processes: int) -> float:
+    """Bytes that a process needs at most while it trains `phase`: program, weights, optimiser and activations.
 
-    Per token and block a transformer without checkpointing keeps about 34 values of its width and 2 of its heads' ffn;
-    with it, one, and one block's whole. An estimate: kernels and caches come on top.
+    An estimate, its constants measured on a CPU: peaks of whole runs, and what autograd keeps of networks of several
+    sizes. Kernels' own caches come on top, and splitting by FSDP or DeepSpeed is not counted.
     """
-    trained = sum(value.numel() for value in network.parameters() if value.requires_grad)
-    total = sum(value.numel() for value in network.parameters())
-    states = 4 * total + trained * (12 + (4 if phase.average else 0))
-    config = getattr(getattr(network, "transformer", network), "config", None)
-    if config is None or not isinstance(phase, AdaptPhase | FlowPhase):
-        return states
-    width = 2 if precision(recipe) != "no" else 4
-    mixture = phase.mixture
-    pieces = phase.accumulate * processes
-    videos, images = mixture.video_batch // pieces, mixture.image_batch // pieces
-    videos, images = {"image": (0, images), "video": (videos, 0)}.get(mixture.mode, (videos, images))
-    height, width_px = max(mixture.sizes, key=lambda size: size[0] * size[1])
-    per_frame = (height // 16) * (width_px // 16)
-    tokens = max(videos * (mixture.frames // 4 + 1), images) * per_frame
-    per_block = tokens * (18 * config.dim + 3 * config.ffn_dim) * width
-    blocks = 1 if recipe.model.gradient_checkpointing else config.num_layers
-    return states + blocks * per_block + config.num_layers * tokens * config.dim * 4
+    weights = sum(value.nbytes for part in (networks.network, networks.vae) for value in part.parameters())
+    trained = 4 * _trained(phase, networks)
+    copies = 1 + 2 + (phase.average > 0) + (processes > 1)  # gradients, AdamW's moments, average, buckets of gradients
+    rounded = trained / 2 if precision(recipe) != "no" else 0  # what autocast makes of the weights, once a step
+    working = max(activations(recipe, phase, networks, part) for part in _parts(recipe, phase, processes))
+    return PROGRAM + weights + trained * copies + max(rounded + working, trained)  # AdamW needs once more, later
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A micro-batch of one process."""
+
+    clips: int
+    frames: int
+    size: Size
+
+    @property
+    def pixels(self) -> int:
+        return self.clips * self.frames * self.size[0] * self.size[1]
+
+    @property
+    def tokens(self) -> int:
+        return self.clips * (self.frames // 4 + 1) * (self.size[0] // 16) * (self.size[1] // 16)
+
+
+def activations(recipe: Recipe, phase: Phase, networks: Networks, part: _Part) -> float:
+    """Bytes that a micro-batch needs on its way forth and back, at the network's or at the VAE's worst."""
+    itemsize = 2 if precision(recipe) != "no" else 4
+    vae = networks.vae.config
+    level = part.pixels * vae.dim * vae.dim_mult[0] / vae.patch**2  # values of all frames at the VAE's own size
+    if isinstance(phase, VAEPhase):
+        return KEPT_BY_VAE * (2 * vae.num_res_blocks + 1) * level * itemsize * len(phase.content)
+    if isinstance(phase, DecoderPhase):
+        return KEPT_BY_VAE * (vae.num_res_blocks + 1) * level * itemsize
+    encoding = ENCODING[itemsize] * level if recipe.latents is None else 0.0
+    learning = _kept_by_transformer(recipe, networks, part.tokens, itemsize)
+    return max(encoding, learning + (KEPT_BY_ENCODER * part.pixels if recipe.model.kind == "mini" else 0))
+
+
+def _kept_by_transformer(recipe: Recipe, networks: Networks, tokens: int, itemsize: int) -> float:
+    """With checkpointing every block keeps its input, and one block at a time the rest."""
+    config, how = transformer_of(networks.network).config, recipe.adaptation
+    per_token = 34 * config.dim + 2.2 * itemsize * config.ffn_dim
+    per_token += itemsize * (8 * how.rank if how.kind == "lora" else 6 * config.dim)
+    if recipe.model.gradient_checkpointing:
+        return tokens * (per_token + 4 * config.num_layers * config.dim)
+    return tokens * per_token * config.num_layers
+
+
+def _trained(phase: Phase, networks: Networks) -> int:
+    """How many parameters the phase changes."""
+    vae, network = networks.vae, networks.network
+    if isinstance(phase, VAEPhase):
+        return sum(value.numel() for value in vae.parameters())
+    if isinstance(phase, DecoderPhase):
+        return sum(value.numel() for part in (vae.conv2, vae.decoder) for value in part.parameters())
+    everything = isinstance(phase, FlowPhase) and phase.content == "rgb"
+    return sum(value.numel() for value in network.parameters() if everything or value.requires_grad)
+
+
+def _parts(recipe: Recipe, phase: Phase, processes: int) -> list[_Part]:
+    """The largest micro-batch of either kind that the phase draws."""
+    mixture, pieces = phase.mixture, phase.accumulate * processes
+    sources = [source for source in recipe.sources if source.weight and mixture.mode in (*MIXED, source.kind)]
+    clips = {"video": mixture.video_batch, "image": mixture.image_batch}
+    frames = {"video": mixture.frames, "image": 1}
+    return [
+        _Part(clips[source.kind] // pieces, frames[source.kind], size)
+        for source in sources
+        for size in ((source.size,) if source.size else mixture.sizes)
+    ]

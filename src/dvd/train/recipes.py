@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dvd.backbones.mini import MiniConfig
 from dvd.backbones.wan.transformer import TransformerConfig
 from dvd.backbones.wan.vae import VAEConfig
@@ -61,6 +63,13 @@ RELEASE = Recipe(
     precision="bf16",
 )
 
+GENERATIVE = replace(
+    PAPER,
+    name="dvd-wan-1.3b-generative",
+    summary="the generative baseline (Fig. 11): data, LoRA and batches of the paper's run, sampled in T = 10 steps",
+    phases=(FlowPhase(name="depth", content="depth", steps=10_000, accumulate=2, mixture=PAPER.phases[0].mixture),),
+)
+
 SMALL = ((112, 144), (96, 160), (128, 128), (144, 192))
 DEPLOYED = ((144, 192), (144, 256), (192, 256), (192, 160))
 
@@ -100,7 +109,7 @@ MINI = Recipe(
         ),
         AdaptPhase(
             name="clips",
-            steps=2000,
+            steps=1200,
             rate=1e-3,
             encoder_rate=1e-4,
             muon=True,
@@ -108,17 +117,17 @@ MINI = Recipe(
             warm_up=100,
             schedule="trapezoid",
             average=0.998,
-            mixture=Mixture("paired", video_batch=1, image_batch=8, frames=33, sizes=DEPLOYED),
+            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=33, sizes=DEPLOYED),
         ),
         DecoderPhase(
             name="decoder",
-            steps=400,
+            steps=300,
             rate=5e-4,
             schedule="cosine",
             warm_up=20,
             weight_decay=1e-4,
             betas=(0.9, 0.95),
-            mixture=Mixture("paired", video_batch=1, image_batch=4, frames=17, sizes=DEPLOYED),
+            mixture=Mixture("paired", video_batch=2, image_batch=4, frames=17, sizes=DEPLOYED),
         ),
     ),
     validation=Validation(
@@ -194,4 +203,25 @@ SMOKE = Recipe(
     save_every=50,
 )
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (PAPER, RELEASE, MINI, SMOKE)}
+SMOKE_GENERATIVE = replace(
+    SMOKE,
+    name="smoke-generative",
+    summary="smoke with a depth flow in place of the adaptation: the generative baseline, sampled in T = 10 steps",
+    phases=(
+        *SMOKE.phases[:-1],
+        FlowPhase(
+            name="depth",
+            content="depth",
+            steps=200,
+            rate=4e-3,
+            schedule="cosine",
+            warm_up=10,
+            average=0.95,
+            mixture=SMOKE.phases[-1].mixture,
+        ),
+    ),
+)
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (PAPER, RELEASE, GENERATIVE, MINI, SMOKE, SMOKE_GENERATIVE)
+}

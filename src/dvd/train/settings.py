@@ -136,6 +136,13 @@ class FlowPhase(Phase):
     """Rectified flow (Eq. 2): of RGB latents, the prior; or of depth latents given RGB, the generative baseline."""
 
     content: Literal["rgb", "depth"] = "rgb"
+    sampler_steps: int = 10
+    """T of the depth flow's sampler, in validation and in the exported model; the prior is not sampled."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sampler_steps < 1:
+            raise OptionError(f"phase {self.name}: a sampler takes at least 1 step, not {self.sampler_steps}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,8 +259,25 @@ class Recipe:
             raise OptionError(
                 f"phase {phase.name} is {mode} but no source gives {' or '.join(missing)} clips; add one or change mode"
             )
-        if isinstance(phase, FlowPhase) and self.model.time != "sinusoidal":
-            raise OptionError(f"phase {phase.name}: a flow must know its time; model.time is {self.model.time}")
+        if isinstance(phase, FlowPhase):
+            self._check_flow(phase)
         objective = getattr(phase, "objective", None)
         if objective is not None and self.model.kind == "mini" and objective.name in ("l2+rgb", "l2+smoothness"):
             raise OptionError(f"objective {objective.name} needs RGB latents, which dvd-mini has not; choose another")
+
+    def _check_flow(self, phase: FlowPhase) -> None:
+        if self.model.time != "sinusoidal":
+            raise OptionError(f"phase {phase.name}: a flow must know its time; model.time is {self.model.time}")
+        if self.model.kind == "mini":
+            raise OptionError(f"phase {phase.name}: dvd-mini has no RGB latents to flow to; use a wan model")
+        if phase.content == "rgb":
+            return
+        for other in self.phases:
+            if isinstance(other, AdaptPhase | DecoderPhase):
+                raise OptionError(
+                    f"phase {phase.name} makes a generative model and phase {other.name} a deterministic one, but a "
+                    "run makes one model; give each a recipe of its own"
+                )
+        for later in self.phases[self.phases.index(phase) :]:
+            if isinstance(later, FlowPhase) and later.content == "rgb":
+                raise OptionError(f"phase {later.name}: a prior comes before the depth flow {phase.name}; swap them")

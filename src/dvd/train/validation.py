@@ -1,7 +1,8 @@
-"""Measures an adaptation on held-out clips, and shows it."""
+"""Measures on held-out clips what a phase has learned of depth, and shows it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from dvd.train.settings import Validation
 
 DEPTH_RANGE_M = (0.1, 80.0)
 
+Predict = Callable[[nn.Module, Batch], Tensor]
+"""What is trained and a batch → the depth latent `B c t h w`, however many passes that takes."""
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -33,8 +37,8 @@ class HeldOut:
 class Validator:
     """Predicts `settings.clips` clips, spread evenly over the source, and compares them with the truth."""
 
-    def __init__(self, settings: Validation, source: Source, codec: Codec, tau: float, folder: Path) -> None:
-        self.settings, self.codec, self.tau, self.folder = settings, codec, tau, folder
+    def __init__(self, settings: Validation, source: Source, codec: Codec, predict: Predict, folder: Path) -> None:
+        self.settings, self.codec, self.predict, self.folder = settings, codec, predict, folder
         self.clips = held_out(settings, source)
 
     @torch.no_grad()
@@ -47,7 +51,7 @@ class Validator:
         module.eval()
         found: list[dict[str, float]] = []
         for index, clip in enumerate(self.clips):
-            latent = module(self.codec.inputs(clip.batch), 1000 * self.tau).float()
+            latent = self.predict(module, clip.batch).float()
             loss, _ = objective_loss(Objective(), latent, self.codec.target(clip.batch))
             disparity = self.codec.decode(latent)[0, 0].cpu().numpy()
             found.append({"loss": float(loss), **accuracy(disparity, clip.truth)})
@@ -57,6 +61,16 @@ class Validator:
                 )
         module.train(was)
         return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
+
+
+def at_anchor(codec: Codec, tau: float) -> Predict:
+    """The depth latent in one pass at `tau` (Eq. 5)."""
+
+    def predict(module: nn.Module, batch: Batch) -> Tensor:
+        latent: Tensor = module(codec.inputs(batch), 1000 * tau)
+        return latent
+
+    return predict
 
 
 def held_out(settings: Validation, source: Source) -> list[HeldOut]:

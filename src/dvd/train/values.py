@@ -17,7 +17,7 @@ from dvd.errors import OptionError, unknown
 TYPE = "type"
 """The key in a table that names a derived class."""
 NONE = "none"
-"""How the absence of a value is written; TOML and the command line have no word of their own for it."""
+"""How the absence of a value, or of all values, is written: TOML and the command line have no word of their own."""
 
 
 def from_plain(value: Any, kind: Any, where: str) -> Any:
@@ -50,7 +50,8 @@ def from_plain(value: Any, kind: Any, where: str) -> Any:
 def from_text(text: str, kind: Any) -> Any:
     """Text of the command line → a plain value for `from_plain`; text that cannot be one stays for it to refuse.
 
-    Tuples are `1,2,3`; their pairs `144x192` or, with text in them, `name:1`; tables, and anything nested deeper, JSON.
+    Tuples are `1,2,3`, an empty one `none`; their pairs `144x192` or, with text in them, `name:1`; tables, and anything
+    nested deeper, JSON.
     """
     if get_origin(kind) in (Union, types.UnionType):
         readings = _readings(text, kind)
@@ -80,7 +81,7 @@ def as_text(plain: Any) -> str:
     if isinstance(plain, Mapping) or (isinstance(plain, list) and not _short(plain)):
         return json.dumps(plain)
     if isinstance(plain, list):
-        return ",".join(_pair_text(each) if isinstance(each, list) else as_text(each) for each in plain)
+        return ",".join(_pair_text(each) if isinstance(each, list) else as_text(each) for each in plain) or NONE
     return str(plain)
 
 
@@ -185,8 +186,10 @@ def _tuple(value: Any, kind: Any, where: str) -> tuple:
 
 
 def _listed(text: str, kind: Any) -> Any:
-    """`1,2,3`, `144x192,192x256`, `name:1,other:2`, or a JSON list → a list."""
+    """`1,2,3`, `144x192,192x256`, `name:1,other:2`, `none`, or a JSON list → a list."""
     first = get_args(kind)[0]
+    if text == NONE:
+        return []
     if text.startswith("[") or (text and is_dataclass(first)):
         return _json(text)
     if get_origin(first) is tuple:

@@ -110,3 +110,15 @@ def test_the_known_data_sets_are_listed(capsys: Capture) -> None:
     assert "ROOT/Scene02/clone/frames/depth/Camera_0/depth_00000.png" in told
     assert main(["data", "--help"]) == 0
     assert "check" in capsys.readouterr().out
+
+
+def test_a_cache_says_how_to_train_from_it(recording: Path, tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("accelerate", reason="the train extra is not installed")
+    golden = Path(__file__).resolve().parents[2] / "golden"
+    given = ["dvd-wan-1.3b", "--data", str(recording.parent), "--model.weights", str(golden)]
+    given += ["--hypersim.data", "rgbd", "--hypersim.root", str(recording), "--adapt.mixture.mode", "image"]
+    given += ["--vkitti-images.weight", "0", "--adapt.mixture.sizes", "32x48", "--precision", "fp32"]
+    assert main(["data", "cache", *given, "-o", str(tmp_path / "own latents")]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].endswith("hypersim: 0.0 MiB")
+    assert told[1] == f"train from them with: dvd train {' '.join(given)} --latents '{tmp_path / 'own latents'}'"

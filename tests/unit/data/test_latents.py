@@ -81,3 +81,43 @@ def test_what_a_cache_cannot_give_is_refused(tmp_path: Path) -> None:
         LatentSource(tmp_path / "plain", PLAIN)
     with pytest.raises(InputError, match="not a latent cache"):
         LatentSource(tmp_path / "nothing", PLAIN)
+
+
+def test_an_unfinished_cache_is_not_trained_from(tmp_path: Path) -> None:
+    next(write_latents(tmp_path, Flights(), ORDER, encode))
+    with pytest.raises(InputError, match="holds 1 of 2 shards; run dvd data cache to its end"):
+        LatentSource(tmp_path, PLAIN)
+
+
+def test_clips_that_cannot_be_read_are_left_out_and_noted(tmp_path: Path) -> None:
+    class Damaged(Flights):
+        def clip(self, index: int, frames: int) -> RawClip:
+            if index >= 64:
+                raise BadSample(f"{index}.png", "is damaged")
+            return super().clip(index, frames)
+
+    noted: list[BadSample] = []
+    list(write_latents(tmp_path, Damaged(), ORDER, encode, noted.append))
+    assert [error.where for error in noted] == ["3.png", *(f"{index}.png" for index in range(64, 70))]
+    assert LatentSource(tmp_path, PLAIN).count(5) == 63  # the second shard is there, and empty
+
+    class Lost(Flights):
+        def clip(self, index: int, frames: int) -> RawClip:
+            raise BadSample(f"{index}.png", "is damaged")
+
+    list(write_latents(tmp_path / "lost", Lost(), ORDER, encode, noted.append))
+    with pytest.raises(InputError, match="holds no clip, for none could be read"):
+        LatentSource(tmp_path / "lost", PLAIN)
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "shard_00000064.npy").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"shard_00000064.npy: cannot be read .* delete it"):
+        LatentSource(tmp_path, PLAIN)
+
+
+def test_a_cache_needs_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="choose another place"):
+        next(write_latents(tmp_path / "file", Flights(), ORDER, encode))

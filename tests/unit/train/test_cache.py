@@ -11,7 +11,7 @@ from PIL import Image
 
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 
-from dvd.errors import OptionError
+from dvd.errors import InputError, OptionError
 from dvd.train.adapters import Adaptation
 from dvd.train.cache import cache
 from dvd.train.loop import train
@@ -83,3 +83,40 @@ def test_one_cache_has_one_size(recipe: Recipe, tmp_path: Path) -> None:
     several = replace(phase, mixture=replace(phase.mixture, sizes=((32, 48), (48, 32))))
     with pytest.raises(OptionError, match="one size and one length"):
         list(cache(replace(recipe, phases=(several,)), tmp_path / "latents", tmp_path / "scenes"))
+
+
+def test_what_is_missing_is_said_before_anything_is_encoded(recipe: Recipe, tmp_path: Path) -> None:
+    stills, clips = recipe.sources
+    lacking = replace(recipe, sources=(stills, replace(clips, root=tmp_path / "nowhere")))
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        next(cache(lacking, tmp_path / "latents", tmp_path / "scenes"))
+    assert not (tmp_path / "latents").exists()
+
+
+def test_what_no_phase_draws_is_not_cached(recipe: Recipe, tmp_path: Path) -> None:
+    (phase,) = recipe.phases
+    videos = replace(recipe, phases=(replace(phase, mixture=replace(phase.mixture, mode="video")),))
+    assert [folder.name for folder in cache(videos, tmp_path / "latents", tmp_path / "scenes")] == ["clips"]
+    train(replace(videos, latents=tmp_path / "latents"), tmp_path / "cached")
+
+
+def test_a_cache_is_not_made_of_a_cache(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="leave the field out"):
+        next(cache(replace(recipe, latents=tmp_path), tmp_path / "latents", tmp_path / "scenes"))
+
+
+def test_too_many_damaged_frames_are_an_error(recipe: Recipe, tmp_path: Path) -> None:
+    for index in range(7, 47):
+        for kind in ("rgb", "depth"):
+            (tmp_path / "rgbd" / kind / f"{index:04d}.png").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"of 47 samples could not be read.*skipped.txt lists them"):
+        list(cache(recipe, tmp_path / "latents", tmp_path / "scenes"))
+
+
+@pytest.mark.parametrize("changes", [{"sizes": ((48, 48),)}, {"frames": 9}])
+def test_latents_of_another_shape_are_refused(recipe: Recipe, tmp_path: Path, changes: dict[str, object]) -> None:
+    list(cache(recipe, tmp_path / "latents", tmp_path / "scenes"))
+    (phase,) = recipe.phases
+    other = replace(phase, mixture=replace(phase.mixture, **changes))  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"holds clips of . frames at 32x48, but dvd-wan-1.3b draws clips of"):
+        train(replace(recipe, phases=(other,), latents=tmp_path / "latents"), tmp_path / "cached")

@@ -102,6 +102,7 @@ def test_fields_are_found_by_path_or_by_their_end() -> None:
         ("layers", "3", (3,)),
         ("layers", "1, 2,3", (1, 2, 3)),
         ("layers", "", ()),
+        ("layers", "none", ()),
         ("size", "48x64", (48, 64)),
         ("size", "48,64", (48, 64)),
         ("targets", "xq,o", ("xq", "o")),
@@ -310,3 +311,9 @@ def test_the_rest_of_a_command_line_becomes_fields() -> None:
 def test_a_stray_word_is_refused(rest: list[str], said: str) -> None:
     with pytest.raises(OptionError, match=said):
         parse_fields(rest)
+
+
+def test_an_empty_list_is_shown_as_it_is_given() -> None:
+    empty = replace(RECIPE, targets=())
+    assert flat(empty)["targets"] == "none"
+    assert override(RECIPE, {"targets": flat(empty)["targets"]}) == empty

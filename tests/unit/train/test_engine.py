@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -19,9 +20,12 @@ from torch import Tensor, nn
 
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
+
 from dvd.data.sources import RawClip
-from dvd.errors import DVDError, ModelError, OptionError
-from dvd.train.engine import Engine, Stopped, fit, open_engine, precision
+from dvd.errors import DVDError, ModelError, OptionError, OutputError
+from dvd.train.engine import Engine, Stopped, _step, fit, open_engine, precision
 from dvd.train.mixture import Batch, Feed, Mixer, Share, Skipped
 from dvd.train.optimisers import adamw
 from dvd.train.recipes import SMOKE
@@ -172,6 +176,71 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_its_batch(tmp_path: Path) -> 
     kept = torch.load(tmp_path / "not_finite_toy_5_0.pt", weights_only=True)
     assert [entry["kind"] for entry in kept] == ["video", "image", "video", "image"]
     assert (tmp_path / "toy" / "step_00000004").is_dir()
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_the_weights(tmp_path: Path) -> None:
+    """The loss itself is finite, so only the next one would tell, and a checkpoint would lie between."""
+
+    class Steep(Toy):
+        def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+            loss, terms = super().loss(module, batch)
+            if batch.seeds == self.batches(3)[0].seeds:
+                loss = loss + (0 * module.weight.sum()).sqrt()  # 0, with a slope of 0 · ∞
+            return loss, terms
+
+    with pytest.raises(DVDError, match=r"toy is not finite at step 3 \(grad_norm\); .*not_finite_toy_3_0.pt"):
+        run(tmp_path, replace(PHASE, steps=4), Steep(Share()))
+    assert not list((tmp_path / "toy").glob("step_*"))
+
+
+def test_the_scaler_of_fp16_scales_every_optimiser_s_gradients_back_once() -> None:
+    Accelerator(cpu=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    values = [nn.Parameter(torch.ones(2)) for _ in range(2)]
+    optimizers = [AcceleratedOptimizer(torch.optim.SGD([value], lr=1.0), scaler=scaler) for value in values]
+    scaler.scale(torch.cat(values).sum()).backward()
+    for optimizer in optimizers:
+        scaler.unscale_(optimizer.optimizer)
+    _step(optimizers, scaler)
+    assert [value.tolist() for value in values] == [[0, 0], [0, 0]]
+    assert all(value.grad is None for value in values)
+
+
+@pytest.mark.parametrize("tracker", ["tensorbord", "clearml"])
+def test_a_tracker_that_is_not_there_is_said_before_anything_begins(tmp_path: Path, tracker: str) -> None:
+    with pytest.raises(OptionError, match=r"did you mean tensorboard|tracker clearml is not installed; pip install"):
+        open_engine(replace(RECIPE, trackers=(tracker,)), tmp_path)
+
+
+def test_memory_that_runs_out_in_the_optimiser_is_said_too(tmp_path: Path) -> None:
+    class Large(Toy):
+        def optimizers(self) -> list[torch.optim.Optimizer]:
+            (optimizer,) = super().optimizers()
+            optimizer.register_step_pre_hook(self.fail)
+            return [optimizer]
+
+        def fail(self, *_: object) -> None:
+            raise torch.OutOfMemoryError("out of memory")
+
+    with pytest.raises(DVDError, match="memory ran out in toy"):
+        run(tmp_path, task=Large(Share()))
+
+
+def test_a_full_disk_leaves_no_half_checkpoint_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object, path: str, *__: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dvd.train.checkpoints.save_file", refuse)
+    with pytest.raises(OutputError, match=r"toy: cannot be written \(No space left on device\); make room .*resumes"):
+        run(tmp_path)
+    assert not list((tmp_path / "toy").iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_not_called_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot be written \(File exists\); give a folder that can be written$"):
+        open_engine(RECIPE, tmp_path / "file")
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: …")])

@@ -20,12 +20,16 @@ from dvd.backbones.base import ModelCard
 from dvd.backbones.blueprint import blueprint
 from dvd.backbones.wan import WanBackbone
 from dvd.backbones.wan.checkpoints import load_transformer
+from dvd.backbones.wan.generative import GenerativeWanBackbone
+from dvd.backbones.wan.sampler import sample
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.backbones.wan.weights import open_weights
 from dvd.errors import ModelError, OptionError, OutputError
 from dvd.train.adapters import Adaptation, adapt, adapters_of, load_adapted, merged
-from dvd.train.export import Layout, convert, release_config, write_model, write_transformer
+from dvd.train.export import Layout, card, convert, product, release_config, write_model, write_transformer
+from dvd.train.flow import widen
+from dvd.train.recipes import GENERATIVE, MINI, PAPER, SMOKE, SMOKE_GENERATIVE
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CONFIG = TransformerConfig(dim=48, ffn_dim=64, text_dim=20, freq_dim=16, num_heads=2, num_layers=2)
@@ -57,6 +61,13 @@ def trained(adaptation: Adaptation = LORA, config: TransformerConfig = CONFIG) -
         if parameter.requires_grad or parameter.ndim == 1:
             nn.init.normal_(parameter, std=0.2)
     nn.init.normal_(model.head.head.weight, std=0.2)
+    return model
+
+
+def trained_flow(adaptation: Adaptation = LORA) -> WanTransformer:
+    """One that also sees the RGB latent, and has learned to look."""
+    model = widen(trained(adaptation))
+    nn.init.normal_(model.patch_embedding.weight, std=0.2)
     return model
 
 
@@ -159,6 +170,26 @@ def test_the_folder_predicts_the_same(adaptation: Adaptation, time: str, vae: Wa
     assert files == (both | {"merged"} if adaptation.kind == "lora" else both)
 
 
+@pytest.mark.parametrize("adaptation", [LORA, Adaptation("full")], ids=["lora", "full"])
+def test_the_folder_of_a_depth_flow_samples_the_same(adaptation: Adaptation, vae: WanVAE, tmp_path: Path) -> None:
+    model = trained_flow(adaptation)
+    write_model(tmp_path, model, vae, CARD, sampler_steps=3)
+    condition = latent()
+    with torch.no_grad():
+        wanted = sample(merged(model), condition, 3)
+        blind = sample(lambda z, timestep: model(torch.cat([z[:, :16], 0 * z[:, 16:]], dim=1), timestep), condition, 3)
+        assert relative(blind, wanted) > 0.05, "or the new channels could get lost unseen"
+        places = [tmp_path, tmp_path / "model.safetensors"]
+        for place in places + [tmp_path / "merged"] * (adaptation.kind == "lora"):
+            opened = registry.load(place)
+            assert isinstance(opened, GenerativeWanBackbone)
+            assert (opened.steps, opened.card) == (3, CARD)
+            assert opened.transformer.config == model.config == replace(CONFIG, in_dim=32)
+            assert opened.vae.config == SMALL_VAE
+            assert relative(opened.forward(condition), wanted) < 1e-5
+    assert not (tmp_path / "model_config.yaml").exists(), "the release's own code cannot open it"
+
+
 def test_a_folder_goes_on_learning(vae: WanVAE, tmp_path: Path) -> None:
     model = trained()
     write_model(tmp_path, model, vae, CARD)
@@ -189,7 +220,62 @@ def test_the_releases_own_configuration() -> None:
     assert release_config(trained(), 0.5) is None, "another size"
 
 
+def test_what_a_model_says_of_itself() -> None:
+    one, other = card(replace(PAPER, phases=(replace(PAPER.phases[0], tau=0.8),))), card(GENERATIVE)
+    assert (one.name, one.tau, one.window, one.overlap, one.size) == ("dvd-wan-1.3b", 0.8, 45, 9, (352, 1216))
+    assert (other.name, other.window, other.overlap) == ("dvd-wan-1.3b-generative", 45, 9)
+    assert "licences of their own" in other.licence
+    assert card(SMOKE).licence == "Apache-2.0"
+    assert product(SMOKE).name == "adapt"
+    assert product(SMOKE_GENERATIVE).name == "depth"
+    assert product(MINI).name == "decoder"
+
+
 # Refusals
+
+
+def test_a_recipe_without_depth_has_nothing_to_export() -> None:
+    prior = replace(SMOKE, name="prior", phases=SMOKE.phases[:-1])
+    with pytest.raises(
+        OptionError, match="recipe prior has no phase that learns depth, so nothing to export; end with"
+    ):
+        product(prior)
+
+
+def test_a_run_makes_one_model() -> None:
+    flow = SMOKE_GENERATIVE.phases[-1]
+    with pytest.raises(OptionError, match="phase depth makes a generative model and phase adapt a deterministic one"):
+        replace(SMOKE, phases=(*SMOKE.phases, flow))
+    with pytest.raises(OptionError, match="phase pretrain: a prior comes before the depth flow depth; swap them"):
+        replace(SMOKE, phases=(SMOKE.phases[0], flow, SMOKE.phases[1]))
+    with pytest.raises(OptionError, match="phase depth: dvd-mini has no RGB latents to flow to; use a wan model"):
+        replace(MINI, phases=(flow,))
+    with pytest.raises(OptionError, match="phase depth: a sampler takes at least 1 step, not 0"):
+        replace(flow, sampler_steps=0)
+
+
+@pytest.mark.parametrize("steps", [0, -3, 2.5, "ten", True, None])
+def test_steps_that_are_no_number_of_steps(steps: object, vae: WanVAE, tmp_path: Path) -> None:
+    write_model(tmp_path, trained_flow(), vae, CARD, sampler_steps=2)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "steps": steps}))
+    with pytest.raises(
+        ModelError, match=rf"its config.json gives steps = {steps!r}; write a whole number of 1 or more"
+    ):
+        registry.load(tmp_path)
+
+
+def test_the_wrong_half_or_word_is_said(vae: WanVAE, tmp_path: Path) -> None:
+    write_model(tmp_path / "one", trained(), vae, CARD)
+    write_model(tmp_path / "ten", trained_flow(), vae, CARD, sampler_steps=2)
+    for folder, word, wanted in (
+        ("one", "generative", "takes 32 channels and gives 16 .* this one takes 16 and gives 16"),
+        ("ten", "wan", "the transformer takes 32 and gives 16"),
+    ):
+        path = tmp_path / folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "backbone": word}))
+        with pytest.raises(ModelError, match=wanted):
+            registry.load(path.parent)
 
 
 def test_what_cannot_be_converted_is_said(vae: WanVAE, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from dvd.data.sources import BadSample, RawClip
 from dvd.errors import InputError, OptionError
-from dvd.train.mixture import Feed, Mixer, Share, Skipped
+from dvd.train.mixture import Feed, Mixer, Share, Skipped, samples_per_step
 from dvd.train.settings import Mixture, Phase, SourceSettings
 
 
@@ -123,3 +123,18 @@ def test_a_source_without_clips_is_refused() -> None:
     empty = [Feed(feeds()[2].settings, Numbered("flights", 0))]
     with pytest.raises(InputError, match="flights holds no clip of 5 frames"):
         Mixer(phase(mode="video"), empty, 0, Share(), Skipped(0.05))
+
+
+def test_a_phase_without_any_source_is_refused() -> None:
+    silent = [replace(feed, settings=replace(feed.settings, weight=0.0)) for feed in feeds()]
+    with pytest.raises(OptionError, match="adapt has no source to draw from; give one a weight above 0"):
+        Mixer(phase(mode="weighted"), silent, 0, Share(), Skipped(0.05))
+
+
+@pytest.mark.parametrize("mode", ["paired", "weighted", "video", "image", "sequential"])
+def test_a_step_s_samples_are_counted_as_they_are_drawn(mode: str) -> None:
+    drawing = mixer(mode=mode, sequential=0.3)
+    drawn = [sum(part.batch for micro in (0, 1) for part in drawing.parts(step, micro)) for step in range(10)]
+    sources = [feed.settings for feed in feeds()]
+    wanted = {"weighted": 5}.get(mode, round(float(np.mean(drawn))))  # 4 or 8, drawn 50 : 10
+    assert samples_per_step(drawing.phase, sources) == wanted

@@ -104,7 +104,7 @@ def load(
             f"{files.vae.path}: its latent has {autoencoder.config.z_dim} channels, the transformer takes "
             f"{transformer.config.in_dim} and gives {transformer.config.out_dim}; use the one it was trained with"
         )
-    return WanBackbone(transformer, autoencoder, card or _card(path, config))
+    return WanBackbone(transformer, autoencoder, card or card_of(path, config))
 
 
 def chunk_that_fits(config: VAEConfig, batch: int, height: int, width: int, itemsize: int, memory: int) -> int:
@@ -124,7 +124,8 @@ def vae_memory(device: torch.device) -> int:
     return 2 * GIB
 
 
-def _card(path: Path, config: dict[str, Any]) -> ModelCard:
+def card_of(path: Path, config: dict[str, Any]) -> ModelCard:
+    """The card in a model's configuration; ModelError where it is misstated."""
     told = {name: tuple(value) if isinstance(value, list) else value for name, value in config["card"].items()}
     values: dict[str, Any] = {"name": path.resolve().name, "licence": "not stated", **told}
     try:

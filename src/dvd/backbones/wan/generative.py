@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from dvd.backbones.base import ModelCard
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan import WanBackbone, card_of
+from dvd.backbones.wan.checkpoints import load_transformer, load_vae
+from dvd.backbones.wan.folder import find
 from dvd.backbones.wan.sampler import STEPS, check_steps, sample
 from dvd.backbones.wan.transformer import WanTransformer
 from dvd.backbones.wan.vae import WanVAE
@@ -39,3 +45,23 @@ class GenerativeWanBackbone(WanBackbone):
     def _velocity(self, latent: Tensor, timestep: float) -> Tensor:
         velocity: Tensor = self.transformer(latent, timestep)
         return velocity
+
+
+def load(path: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> GenerativeWanBackbone:
+    """Opens a folder that `dvd.train.export.write_model` wrote, or the transformer's file in it.
+
+    The steps of the sampler are those in its config.json, 10 where it says none. ModelError names what is missing,
+    unknown or damaged.
+    """
+    files = find(path)
+    config = files.config
+    transformer = load_transformer(files.transformer, config["transformer"], config["lora"], device, dtype)
+    autoencoder = load_vae(files.vae, config["vae"], device, dtype)
+    return GenerativeWanBackbone(transformer, autoencoder, card_of(path, config), _steps(path, config))
+
+
+def _steps(path: Path, config: dict[str, Any]) -> int:
+    steps = config.get("steps", STEPS)
+    if type(steps) is not int or steps < 1:
+        raise ModelError(f"{path}: its config.json gives steps = {steps!r}; write a whole number of 1 or more there")
+    return steps

@@ -1,0 +1,86 @@
+"""Which data a recipe needs, in which shapes, and what of them is missing before anything long begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("accelerate", reason="the train extra is not installed")
+
+from dvd.errors import InputError
+from dvd.train.feeds import drawn, is_rendered, shapes
+from dvd.train.plan import describe_run, found, refuse_missing_data
+from dvd.train.recipes import PAPER, SMOKE
+from dvd.train.settings import Recipe
+
+
+@pytest.fixture
+def flights(tmp_path: Path) -> Path:
+    """A data root that holds three frames of TartanAir and nothing else."""
+    place = tmp_path / "tartanair" / "ocean" / "Easy" / "P000"
+    for kind in ("image_left", "depth_left"):
+        (place / kind).mkdir(parents=True)
+    for frame in range(3):
+        Image.new("RGB", (32, 24)).save(place / "image_left" / f"{frame:06d}_left.png")
+        np.save(place / "depth_left" / f"{frame:06d}_left_depth.npy", np.full((24, 32), 3, np.float32))
+    return tmp_path
+
+
+def only_flights(data: Path, weight: float = 0.0, **mixture: object) -> Recipe:
+    """The paper's recipe, its other sources with another weight."""
+    (phase,) = PAPER.phases
+    sources = tuple(
+        source if source.name == "tartanair" else replace(source, weight=weight) for source in PAPER.sources
+    )
+    phase = replace(phase, mixture=replace(phase.mixture, **{"mode": "video", **mixture}))  # type: ignore[arg-type]
+    return replace(PAPER, sources=sources, phases=(phase,), validation=None, data=data)
+
+
+def test_data_of_no_weight_need_not_be_there(flights: Path) -> None:
+    recipe = only_flights(flights)
+    assert [source.name for source in drawn(recipe)] == ["tartanair"]
+    refuse_missing_data(recipe, flights / "run")
+    with pytest.raises(InputError, match=r"virtual_kitti_2 does not exist"):
+        refuse_missing_data(only_flights(flights, weight=1.0), flights / "run")
+
+
+def test_images_need_not_be_there_for_videos_alone(flights: Path) -> None:
+    recipe = only_flights(flights, weight=1.0)
+    assert [source.name for source in drawn(recipe)] == ["tartanair", "vkitti-videos"]
+
+
+def test_too_few_frames_are_missing_data(flights: Path) -> None:
+    recipe = only_flights(flights)
+    (settings,) = drawn(recipe)
+    assert found(recipe, settings, flights) == "MISSING: holds no clip of 45 frames"
+    short = only_flights(flights, frames=1)
+    assert found(short, settings, flights) == "3 video clips"
+
+
+def test_validation_s_scenes_are_rendered_even_beside_cached_latents(tmp_path: Path) -> None:
+    assert SMOKE.validation is not None
+    recipe = replace(SMOKE, phases=SMOKE.phases[1:], latents=tmp_path)
+    assert is_rendered(recipe, SMOKE.validation.source)
+    assert not any(is_rendered(recipe, source) for source in recipe.sources)
+    with pytest.raises(InputError) as caught:
+        refuse_missing_data(recipe, tmp_path)
+    assert "shard" not in str(caught.value)  # the scenes of validation are not missing: they come next
+    assert str(caught.value).count("is not a latent cache") == 2
+
+
+def test_a_source_s_shapes_are_those_of_the_phases_that_draw_it() -> None:
+    images, clips = SMOKE.sources
+    vae, flow, _ = SMOKE.phases
+    other = replace(flow, mixture=replace(flow.mixture, mode="image", frames=45, sizes=((32, 32),)))
+    recipe = replace(SMOKE, phases=(vae, other))
+    assert shapes(recipe, clips) == ({(64, 80)}, {5})
+    assert shapes(recipe, images) == ({(64, 80), (32, 32)}, {1})
+    assert shapes(recipe, replace(images, size=(16, 16))) == ({(16, 16)}, {1})
+
+
+def test_the_last_line_names_the_arithmetic(tmp_path: Path) -> None:
+    assert list(describe_run(replace(SMOKE, precision="fp32"), tmp_path))[-1].endswith("1 process, fp32 arithmetic")

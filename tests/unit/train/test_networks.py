@@ -1,0 +1,140 @@
+"""What the networks of a recipe are kept in: the frozen base beside LoRA in bfloat16, at no cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+pytest.importorskip("peft", reason="the train extra is not installed")
+
+from accelerate.state import AcceleratorState
+
+from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
+from dvd.train.adapters import Adaptation, adapt
+from dvd.train.loop import train
+from dvd.train.networks import base_dtype, build, outline
+from dvd.train.recipes import MINI, PAPER, RECIPES
+from dvd.train.settings import AdaptPhase, Mixture, ModelSettings, Recipe, SourceSettings
+from dvd.train.tracking import read_history
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+CONFIG = TransformerConfig(dim=48, ffn_dim=64, text_dim=20, freq_dim=16, num_heads=2, num_layers=3)
+LORA = Adaptation(rank=4, alpha=4)
+
+
+def adapted(dtype: torch.dtype, adaptation: Adaptation = LORA) -> WanTransformer:
+    """Every parameter random, so that nothing hides behind a zero."""
+    torch.manual_seed(0)
+    model = WanTransformer(CONFIG)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    adapt(model, adaptation, dtype)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            torch.manual_seed(len(name))
+            nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def loss_and_gradients(model: WanTransformer) -> tuple[float, dict[str, Tensor]]:
+    latent = torch.randn(2, 16, 3, 4, 6, generator=torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(latent, 500.0).float().square().mean()
+    loss.backward()
+    return loss.item(), {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
+
+
+@pytest.mark.parametrize("adaptation", [LORA, replace(LORA, layers=(1,)), replace(LORA, release_layout=True)])
+def test_under_autocast_a_base_in_bfloat16_gives_the_same_bits(adaptation: Adaptation) -> None:
+    """Autocast rounds the base at every use: rounding it once is the same loss and the same gradients."""
+    loss, gradients = loss_and_gradients(adapted(torch.float32, adaptation))
+    other_loss, other_gradients = loss_and_gradients(adapted(torch.bfloat16, adaptation))
+    assert loss == other_loss
+    assert gradients.keys() == other_gradients.keys()
+    for name, value in gradients.items():
+        assert value.dtype == other_gradients[name].dtype == torch.float32
+        assert torch.equal(value, other_gradients[name]), name
+
+
+def test_only_the_frozen_products_of_the_blocks_are_rounded() -> None:
+    for name, value in adapted(torch.bfloat16, replace(LORA, release_layout=True)).named_parameters():
+        product = name.startswith("blocks.") and not any(part in name for part in (".lora_", "norm", "modulation"))
+        assert value.dtype == (torch.bfloat16 if product else torch.float32), name
+        assert not (product and value.requires_grad)
+
+
+def test_when_the_base_is_kept_in_bfloat16() -> None:
+    assert base_dtype(PAPER) == torch.bfloat16
+    assert base_dtype(replace(PAPER, precision="fp32")) == torch.float32
+    assert base_dtype(replace(PAPER, adaptation=Adaptation("full"))) == torch.float32
+    assert base_dtype(replace(MINI, precision="bf16")) == torch.float32
+
+
+def test_the_papers_base_takes_half() -> None:
+    bytes_of = dict.fromkeys((torch.float32, torch.bfloat16), 0)
+    for value in outline(RECIPES["dvd-wan-1.3b"]).network.parameters():
+        if not value.requires_grad:
+            bytes_of[value.dtype] += value.nbytes
+    assert bytes_of[torch.bfloat16] == 2 * 30 * (8 * (1536 * 1536 + 1536) + 2 * 1536 * 8960 + 1536 + 8960)
+    assert sum(bytes_of.values()) < 0.55 * 4 * 1419e6
+
+
+def test_the_outline_of_weights_in_a_folder_has_their_sizes() -> None:
+    recipe = replace(PAPER, model=ModelSettings("wan", weights=str(GOLDEN)), adaptation=LORA)
+    drawn, built = outline(recipe), build(recipe)
+    adapt(built.network, LORA, base_dtype(recipe))  # type: ignore[arg-type]
+    for one, other in ((drawn.network, built.network), (drawn.vae, built.vae)):
+        described = [{n: (v.shape, v.dtype) for n, v in network.named_parameters()} for network in (one, other)]
+        assert described[0] == described[1]
+    assert all(value.is_meta for value in drawn.network.parameters())
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    """The paper's form on the golden weights and a folder of seven frames."""
+    random = np.random.default_rng(0)
+    for index in range(7):
+        for kind in ("rgb", "depth"):
+            (tmp_path / "rgbd" / kind).mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (36, 50, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "rgbd" / "rgb" / f"{index:04d}.png")
+        depth = random.integers(1000, 9000, (36, 50)).astype(np.uint16)
+        Image.fromarray(depth).save(tmp_path / "rgbd" / "depth" / f"{index:04d}.png")
+    mixture = Mixture("paired", video_batch=1, image_batch=2, frames=5, sizes=((32, 48),))
+    return replace(
+        PAPER,
+        model=ModelSettings("wan", weights=str(GOLDEN)),
+        adaptation=LORA,
+        sources=(SourceSettings("stills", "rgbd", "image"), SourceSettings("clips", "rgbd", "video")),
+        phases=(AdaptPhase(name="adapt", steps=3, rate=1e-3, mixture=mixture),),
+        validation=None,
+        data=tmp_path,
+        precision="bf16",
+        trackers=(),
+        log_every=1,
+    )
+
+
+def test_a_run_learns_and_exports_the_same_whatever_its_base_is_kept_in(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    train(recipe, tmp_path / "rounded")
+    monkeypatch.setattr("dvd.train.loop.base_dtype", lambda recipe: torch.float32)
+    train(recipe, tmp_path / "whole")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    rounded, whole = (read_history(tmp_path / name / "history.jsonl") for name in ("rounded", "whole"))
+    assert [row["video_loss"] for row in rounded] == [row["video_loss"] for row in whole]
+    for file in ("model.safetensors", "merged/model.safetensors"):
+        one, other = (load_file(tmp_path / name / "model" / file) for name in ("rounded", "whole"))
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            assert value.dtype == torch.float32
+            assert torch.equal(value, other[name]), name

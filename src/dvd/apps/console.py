@@ -31,7 +31,7 @@ class _Notices(logging.Handler):
         if self._seen[record.msg] > ALIKE + 1:
             return
         shown = self._seen[record.msg] <= ALIKE
-        line = self.format(record) if shown else "… and more like this; all stand in the JSON beside the output"
+        line = self.format(record) if shown else "… and more like this"
         tqdm.write(line, file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout)
 
 

@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 
 from dvd.data.folders import Pair, runs
-from dvd.data.layouts import Layout, LayoutSource
+from dvd.data.layout import Layout
+from dvd.data.layouts import LayoutSource
 from dvd.data.sources import BadSample
 
 SAMPLE = 200
@@ -31,6 +32,8 @@ class Report:
     sequences: int
     frames: int
     """Images with their depth."""
+    unlabelled: int
+    """Images without depth, and depths without image, that the data set has by design."""
     missing: list[str]
     gaps: list[str]
     """Where frame numbers jump; no clip runs across."""
@@ -91,18 +94,20 @@ def spans(pairs: Iterable[Pair]) -> list[str]:
 def _listed(source: LayoutSource) -> Report:
     found, layout = source.found, source.layout
     scenes = tuple(sorted({sequence.scene for sequence in source.sequences}))
-    bare = [pair for sequence in source.sequences for pair in sequence.pairs if not pair.whole]
+    bare = [pair for sequence in found.sequences for pair in sequence.pairs if not pair.whole]
+    lone = [
+        *(f"{pair.depth}: no such depth for {pair.rgb}" for pair in bare),
+        *(f"{path}: image without depth, or a second one" for path in found.lone_images),
+        *(f"{path}: depth without image" for path in found.lone_depths),
+    ]
     return Report(
         scenes=scenes,
         absent_scenes=absent_scenes(layout, scenes),
         unlisted_scenes=tuple(scene for scene in scenes if layout.training and scene not in layout.training),
         sequences=len(source.sequences),
         frames=sum(pair.whole for sequence in source.sequences for pair in sequence.pairs),
-        missing=[
-            *(f"{pair.depth}: no such depth for {pair.rgb}" for pair in bare),
-            *(f"{path}: image without depth, or a second one" for path in found.lone_images),
-            *(f"{path}: depth without image" for path in found.lone_depths),
-        ],
+        unlabelled=len(lone) if layout.some_unlabelled else 0,
+        missing=[] if layout.some_unlabelled else lone,
         gaps=[
             f"{sequence.name}: from {before[-1].number} to {after[0].number}"
             for sequence in source.sequences

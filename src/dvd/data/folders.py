@@ -37,11 +37,12 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameSequence:
-    """The frames of one camera in one recording, in order."""
+    """The frames of one camera in one recording, in order; `split` is the part of the data set that it belongs to."""
 
     name: str
     scene: str
     pairs: tuple[Pair, ...]
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,16 @@ class Patterns:
     """Where a data set keeps its frames, below its root.
 
     `rgb` and `depth` follow any of the `prefixes`; both name a field `frame`. `scene` and `sequence` are made of the
-    image's fields. With a `tolerance`, sequences of which no two names agree are paired by the numbers in them, such
-    as time stamps in seconds, that far apart at most; an image without a partner is then left out.
+    image's fields, the published `split` of the image's or its depth's. With a `tolerance`, sequences of which no two
+    names agree are paired by the numbers in them, such as time stamps in seconds, that far apart at most; an image
+    without a partner is then left out.
     """
 
     rgb: str
     depth: str
     scene: str
     sequence: str
+    split: str = ""
     prefixes: tuple[str, ...] = ("",)
     tolerance: float | None = None
 
@@ -211,7 +214,7 @@ def _expression(part: str, bound: tuple[tuple[str, str], ...]) -> re.Pattern[str
 def _pair(root: Path, patterns: Patterns, images: list[_Found], depths: list[_Found]) -> Survey:
     shared = sorted(_names(patterns, patterns.rgb) & _names(patterns, patterns.depth))
     without_frame = [name for name in shared if name != "frame"]
-    partner = {_key(depth.fields, shared): depth.path for depth in depths}
+    partner = {_key(depth.fields, shared): depth for depth in depths}
     named = {_key(image.fields, shared) for image in images}
     unnamed: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
     """Depths whose name no image shares, by sequence: frame → path."""
@@ -223,11 +226,14 @@ def _pair(root: Path, patterns: Patterns, images: list[_Found], depths: list[_Fo
     lone_images: list[str] = []
     for name, frames in _grouped(patterns, images, lone_images).items():
         first = frames[0].fields
-        pairs = [_joined(frame, partner.get(_key(frame.fields, shared))) for frame in frames]
+        partners = [partner.get(_key(frame.fields, shared)) for frame in frames]
+        pairs = [_joined(frame, depth.path if depth else None) for frame, depth in zip(frames, partners, strict=True)]
+        labels = next((depth.fields for depth in partners if depth), {})
         if patterns.tolerance is not None and not any(pair.whole for pair in pairs):
             pairs = _by_number(frames, unnamed[_key(first, without_frame)], patterns.tolerance, lone_images) or pairs
         pairs.sort(key=lambda pair: position(pair.number))
-        sequences.append(FrameSequence(name, fill(patterns.scene, first), tuple(pairs)))
+        split = fill(patterns.split, {**labels, **first})
+        sequences.append(FrameSequence(name, fill(patterns.scene, first), tuple(pairs), split))
     tops = {found.path.split("/")[0] for found in (*images, *depths)}
     return Survey(
         tuple(sorted(sequences, key=lambda sequence: sequence.name)),

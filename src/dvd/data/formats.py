@@ -36,7 +36,7 @@ SPOILT: tuple[type[Exception], ...] = (
 
 def read_rgb(path: Path) -> np.ndarray:
     """An image as `H W 3` uint8; gray and palettes become RGB, alpha is dropped."""
-    with _reading(path), Image.open(path) as image:
+    with reading(path), Image.open(path) as image:
         if image.mode.startswith("I") or image.mode == "F":
             raise BadSample(str(path), f"holds one channel of type {image.mode}, which is no RGB image; is it depth?")
         return np.asarray(image.convert("RGB"))
@@ -44,30 +44,41 @@ def read_rgb(path: Path) -> np.ndarray:
 
 def read_png16(path: Path, per_metre: float) -> np.ndarray:
     """16-bit gray PNG."""
-    with _reading(path), Image.open(path) as image:
+    with reading(path), Image.open(path) as image:
         if not image.mode.startswith("I"):
             raise BadSample(str(path), f"is {image.mode}, not 16-bit gray; 8 bits are too few for depth")
-        return _metres(path, np.asarray(image), per_metre)
+        return metres(path, np.asarray(image), per_metre)
 
 
 def read_npy(path: Path, per_metre: float) -> np.ndarray:
     """NumPy array of floats, or of integers of 16 bits or more."""
-    with _reading(path):
+    with reading(path):
         values = np.load(path, allow_pickle=False)
         if not isinstance(values, np.ndarray):
             values.close()
             raise BadSample(str(path), "is an archive, not a bare array")
-        return _metres(path, values, per_metre)
+        return metres(path, values, per_metre)
+
+
+def read_masked_npy(path: Path, per_metre: float) -> np.ndarray:
+    """DIODE's depth: an array, and beside `NAME.npy` its mask `NAME_mask.npy`; 0 where the mask is 0."""
+    beside = path.with_name(f"{path.stem}_mask.npy")
+    depth_m = read_npy(path, per_metre)
+    with reading(beside):
+        mask = np.load(beside, allow_pickle=False)
+    if mask.shape != depth_m.shape:
+        raise BadSample(str(beside), f"has shape {mask.shape}, and its depth {depth_m.shape}")
+    return np.where(mask > 0, depth_m, np.float32(0))
 
 
 def read_npz(path: Path, per_metre: float, key: str | None = None) -> np.ndarray:
     """The array `key` of a NumPy archive, or its only one."""
-    with _reading(path):
+    with reading(path):
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise BadSample(str(path), "is a bare array, not an archive")
         with archive:
-            return _metres(path, archive[_one(path, archive.files, key)], per_metre)
+            return metres(path, archive[_one(path, archive.files, key)], per_metre)
 
 
 def read_hdf5(path: Path, per_metre: float, key: str = "dataset") -> np.ndarray:
@@ -76,20 +87,20 @@ def read_hdf5(path: Path, per_metre: float, key: str = "dataset") -> np.ndarray:
         import h5py
     except ImportError as error:
         raise OptionError("hdf5 files need h5py; pip install 'dvd-depth[train]'") from error
-    with _reading(path, TypeError, RuntimeError), h5py.File(path, "r") as file:
-        return _metres(path, file[_one(path, list(file), key)][()], per_metre)
+    with reading(path, TypeError, RuntimeError), h5py.File(path, "r") as file:
+        return metres(path, file[_one(path, list(file), key)][()], per_metre)
 
 
 def read_dpt(path: Path, per_metre: float) -> np.ndarray:
     """Sintel's depth: float32 tag 202021.25, int32 width and height, then float32 rows, all little-endian."""
-    with _reading(path):
+    with reading(path):
         raw = path.read_bytes()
         tag, width, height = struct.unpack("<fii", raw[:12])
         if tag != DPT_TAG or width < 1 or height < 1:
             raise BadSample(str(path), f"is not a .dpt file (tag {tag:g}, {width} × {height})")
         if len(raw) != 12 + 4 * width * height:
             raise BadSample(str(path), f"has {len(raw)} bytes; {width} × {height} need {12 + 4 * width * height}")
-        return _metres(path, np.frombuffer(raw, "<f4", offset=12).reshape(height, width), per_metre)
+        return metres(path, np.frombuffer(raw, "<f4", offset=12).reshape(height, width), per_metre)
 
 
 def read_exr(path: Path, per_metre: float, channel: str | None = None) -> np.ndarray:
@@ -98,16 +109,33 @@ def read_exr(path: Path, per_metre: float, channel: str | None = None) -> np.nda
         import OpenEXR
     except ImportError as error:
         raise OptionError("exr files need the OpenEXR library; pip install 'dvd-depth[exr]'") from error
-    with _reading(path), path.open("rb") as opened:
+    with reading(path), path.open("rb") as opened:
         if opened.read(4) != EXR_TAG:  # the library would write of it on stderr
             raise BadSample(str(path), "is not an OpenEXR file")
-    with _reading(path, RuntimeError), OpenEXR.File(str(path), separate_channels=True) as file:
+    with reading(path, RuntimeError), OpenEXR.File(str(path), separate_channels=True) as file:
         channels = file.channels()
-        return _metres(path, channels[_one(path, list(channels), channel)].pixels, per_metre)
+        return metres(path, channels[_one(path, list(channels), channel)].pixels, per_metre)
+
+
+def read_bare(path: Path, per_metre: float) -> np.ndarray:
+    """ETH3D's depth: little-endian float32 without a header, as `1 N`; only the image knows its height and width."""
+    with reading(path):
+        raw = path.read_bytes()
+        if not raw or len(raw) % 4:
+            raise BadSample(str(path), f"has {len(raw)} bytes, which are no float32 values")
+        return metres(path, np.frombuffer(raw, "<f4")[None], per_metre)
+
+
+BY_ENDING: dict[str, DepthReader] = {".png": read_png16, ".npz": read_npz, ".npy": read_npy}
+
+
+def read_by_ending(path: Path, per_metre: float) -> np.ndarray:
+    """16-bit PNG, or a NumPy array or archive, as the file's name says."""
+    return BY_ENDING[path.suffix.lower()](path, per_metre)
 
 
 @contextmanager
-def _reading(path: Path, *more: type[Exception]) -> Iterator[None]:
+def reading(path: Path, *more: type[Exception]) -> Iterator[None]:
     """Turns whatever a library raises over a file into BadSample."""
     try:
         yield
@@ -128,7 +156,7 @@ def _one(path: Path, names: list[str], wanted: str | None) -> str:
     raise BadSample(str(path), f"{missing}; it holds {', '.join(names) or 'nothing'}")
 
 
-def _metres(path: Path, values: np.ndarray, per_metre: float) -> np.ndarray:
+def metres(path: Path, values: np.ndarray, per_metre: float) -> np.ndarray:
     """Stored values → float32 `H W` in metres; a last axis of one channel is dropped."""
     values = np.asarray(values)
     if values.ndim == 3 and values.shape[-1] == 1:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dvd.backbones.mini import MiniNetwork
+from dvd.backbones.wan import chunk_that_fits, vae_memory
 from dvd.backbones.wan.transformer import WanTransformer
 from dvd.backbones.wan.vae import WanVAE
 from dvd.losses import objective_loss
@@ -46,7 +47,7 @@ class WanCodec:
     @torch.no_grad()
     def inputs(self, batch: Batch) -> Tensor:
         """The RGB latent."""
-        return batch.rgb.to(self._device) if batch.latent else self.vae.encode(batch.rgb.to(self._device)).float()
+        return batch.rgb.to(self._device) if batch.latent else self._encode(batch.rgb)
 
     @torch.no_grad()
     def target(self, batch: Batch) -> Tensor:
@@ -54,12 +55,20 @@ class WanCodec:
         if batch.latent:
             return batch.disparity.to(self._device)
         video = (batch.disparity * 2 - 1).expand(-1, self.vae.config.channels, -1, -1, -1)
-        return self.vae.encode(video.to(self._device)).float()
+        return self._encode(video)
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
         """Disparity, the mean over channels."""
         return (self.vae.decode(latent).float().clamp(-1, 1).mean(dim=1, keepdim=True) + 1) / 2
+
+    def _encode(self, video: Tensor) -> Tensor:
+        """In chunks where the whole clip would take too much memory; to the same numbers."""
+        batch, _, frames, height, width = video.shape
+        device = self._device
+        chunk = chunk_that_fits(self.vae.config, batch, height, width, 4, vae_memory(device))
+        fits = chunk > frames // self.vae.config.time_factor
+        return self.vae.encode(video.to(device), None if fits else chunk).float()
 
     @property
     def _device(self) -> torch.device:
@@ -93,8 +102,10 @@ class AdaptTask:
                 matrices.append(value)
             else:
                 others.append(value)
-        first = adamw([(encoder, phase.encoder_rate or phase.rate), (others, phase.rate)], phase)
-        return [first, muon(matrices, phase)] if matrices else [first]
+        rate = phase.rate if phase.encoder_rate is None else phase.encoder_rate
+        rest = any(value.requires_grad for value in (*encoder, *others))  # none where LoRA alone learns
+        first = [adamw([(encoder, rate), (others, phase.rate)], phase)] if rest else []
+        return [*first, muon(matrices, phase)] if matrices else first
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
         """Eq. 7, or the alternative that the phase names."""

@@ -245,7 +245,8 @@ def _refuse_what_is_not_finite(
         torch.save([vars(batch) for batch in batches], path)
     raise DVDError(
         f"{phase.name} is not finite at step {step} ({', '.join(wrong)}); {path} holds the batch that did it: look at "
-        f"it, then lower {phase.name}.rate or {phase.name}.clip_norm, or set precision to fp32, in another folder"
+        f"it, then lower {phase.name}.rate or {phase.name}.clip_norm, or set precision to fp32, and run again: it "
+        "resumes at the last checkpoint"
     )
 
 

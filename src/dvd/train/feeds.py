@@ -50,7 +50,7 @@ def open_one(recipe: Recipe, settings: SourceSettings, scenes: Path) -> Source:
         return _cached(recipe, settings)
     if settings.scenes is not None:
         return ShardSource(settings.name, scenes / settings.name)
-    return open_source(settings.data, settings.root or recipe.data / settings.data)
+    return open_source(settings.data, settings.root or recipe.data / settings.data, settings.split)
 
 
 def render(recipe: Recipe, scenes: Path, processes: int) -> None:

@@ -6,7 +6,7 @@ Everything a run does lies in its folder, and a run that was interrupted anywher
     scenes/              rendered procedural clips
     PHASE/step_…/        the latest checkpoints
     PHASE/result.safetensors  a finished phase
-    best/                what validated best so far of every phase that learns depth
+    best/                what validated best of every phase that learns depth; as a model too, if it is not the last
     samples/             RGB, truth and prediction side by side
     history.jsonl, curves.png, tensorboard
     model/               the exported model: `dvd predict --model` takes it
@@ -48,8 +48,10 @@ from dvd.train.validation import Predict, Validator, at_anchor
 
 log = logging.getLogger(__name__)
 
-MAY_CHANGE = ("data", "textures", "save_every", "keep", "log_every", "trackers", "skipped_share", "summary")
-"""Fields that do not change what is trained, so that a resumed run may set them anew."""
+PLACES = ("data", "textures", "latents", "root", "summary")
+RUNNING = ("save_every", "keep", "log_every", "trackers", "skipped_share", "gradient_checkpointing", "base_dtype")
+MENDS = ("rate", "clip_norm", "precision", "accumulate", "validation")
+"""Fields that a resumed run may set anew: where things lie, how it runs, and what mends a run that cannot go on."""
 
 
 def train(recipe: Recipe, folder: Path, processes: int = 1) -> Path:
@@ -65,7 +67,8 @@ def train(recipe: Recipe, folder: Path, processes: int = 1) -> Path:
             render(recipe, folder / "scenes", processes)
     networks = build(recipe)
     networks.vae.to(engine.accelerator.device)
-    engine.accelerator.init_trackers("tensorboard", config=None)
+    with writing(folder / "tensorboard"):
+        engine.accelerator.init_trackers("tensorboard", config=None)
     run = Run(recipe, folder, engine, networks)
     for phase in recipe.phases:
         run.phase(phase)
@@ -79,16 +82,20 @@ def train(recipe: Recipe, folder: Path, processes: int = 1) -> Path:
 
 def claim(recipe: Recipe, folder: Path) -> None:
     """Makes the folder this recipe's; OptionError where it is another's, with the fields in which they differ."""
-    path, described = folder / "recipe.json", _comparable(describe(recipe))
+    path, described = folder / "recipe.json", json.loads(json.dumps(describe(recipe)))
     if path.exists():
         try:
             there = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise ModelError(f"{path}: cannot be read ({error}); give another output folder") from error
-        if found := differences(there, described):
+        found = differences(there, described)
+        changed = [line for line in found if _may_change(line.partition(":")[0])]
+        if found := [line for line in found if line not in changed]:
             shown = "; ".join(found[:4]) + (f"; and {len(found) - 4} more" if len(found) > 4 else "")
             raise OptionError(f"{folder} was begun with another recipe ({shown}); use those, or another output folder")
-        return
+        if not changed:
+            return
+        log.info("%s goes on with %s", folder, "; ".join(changed))
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(f".{os.getpid()}.part")  # all processes of a run come here
@@ -167,6 +174,18 @@ class Run:
         networks, card = self.networks, export.card(self.recipe)
         export.write_model(self.folder / "model", networks.network, networks.vae, card, steps)
         log.info("exported %s", self.folder / "model")
+        self._export_best(last)
+
+    def _export_best(self, last: Phase) -> None:
+        """The model as it validated best, where that was not at the end."""
+        best = self.folder / "best" / f"{last.name}.safetensors"
+        if not best.exists() or _about(best)["step"] == last.steps:
+            return
+        load_result(self.networks.network, best)
+        steps = last.sampler_steps if isinstance(last, FlowPhase) else None
+        card, folder = export.card(self.recipe), self.folder / "best" / "model"
+        export.write_model(folder, self.networks.network, self.networks.vae, card, steps)
+        log.info("exported %s, which validated best, at step %d", folder, _about(best)["step"])
 
     def _put_adapters_in(self, as_flow: bool = False) -> None:
         """A flow of depth latents is also to see the RGB latent."""
@@ -206,6 +225,8 @@ class Run:
             if self.engine.anyone(self.engine.main and best.is_beaten_by(found)):
                 best.keep(self.engine.accelerator.unwrap_model(module), step, found, self.engine.main)
             if self.engine.main:
+                shown = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
+                log.info(f"{phase.name} validated at step {step}: {shown}")  # ready-made: none of them is to be hidden
                 curves.draw(self.folder / "history.jsonl", self.folder / "curves.png")
             return found
 
@@ -228,8 +249,7 @@ class Best:
 
     def is_beaten_by(self, found: dict[str, float]) -> bool:
         """Whether what was measured is better than what is kept."""
-        kept = json.loads(self.about.read_text())["abs_rel"] if self.about.exists() else float("inf")
-        return found["abs_rel"] < kept
+        return not self.weights.exists() or found["abs_rel"] < _about(self.weights)["abs_rel"]
 
     def keep(self, module: nn.Module, step: int, found: dict[str, float], main: bool) -> None:
         """Takes the weights over; every process calls this, and the `main` one writes."""
@@ -256,6 +276,6 @@ def _about(path: Path) -> dict[str, Any]:
         return dict(json.loads((file.metadata() or {}).get("about", "{}")))
 
 
-def _comparable(described: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's description without what a resumed run may set anew, as JSON gives it back."""
-    return json.loads(json.dumps({name: value for name, value in described.items() if name not in MAY_CHANGE}))
+def _may_change(path: str) -> bool:
+    """Whether the field at a dotted path is one that a resumed run may set anew."""
+    return any(part in (*PLACES, *RUNNING, *MENDS) for part in path.split("."))

@@ -18,6 +18,8 @@ from dvd.train.networks import Networks, outline
 from dvd.train.settings import DecoderPhase, FlowPhase, Phase, Recipe, Size, SourceSettings, VAEPhase
 
 GIB = 2**30
+ONE_MACHINE = 8
+"""GPUs of the machine that a dry run also speaks of; the paper has eight."""
 PROGRAM = 0.55 * GIB
 """Python, torch, Accelerate and PEFT; on a GPU the context takes about as much there."""
 ENCODING = {2: 14, 4: 20}
@@ -44,11 +46,22 @@ def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[s
         clips = samples_per_step(phase, recipe.sources)
         yield f"phase       {phase.name}: {phase.steps} steps of {clips} clips, {phase.steps * clips:,} in all"
     arithmetic = {"no": "fp32"}.get(precision(recipe), precision(recipe))
-    worst = max(recipe.phases, key=lambda phase: memory(recipe, phase, networks, processes))
-    estimate = memory(recipe, worst, networks, processes)
-    yield (
-        f"memory      about {estimate / GIB:.1f} GiB per process at its most (phase {worst.name}; an estimate), "
-        f"{processes} process{'es' if processes > 1 else ''}, {arithmetic} arithmetic"
+    for count in sorted({processes, ONE_MACHINE}):
+        if count == processes or _divides(recipe, count):
+            worst = max(recipe.phases, key=lambda phase: memory(recipe, phase, networks, count))
+            estimate = memory(recipe, worst, networks, count) / GIB
+            yield (
+                f"memory      about {estimate:.1f} GiB per process at its most (phase {worst.name}; an estimate), "
+                f"{count} process{'es' if count > 1 else ''}, {arithmetic} arithmetic"
+            )
+
+
+def _divides(recipe: Recipe, processes: int) -> bool:
+    """Whether every batch can be shared by so many processes."""
+    return not any(
+        batch % (phase.accumulate * processes)
+        for phase in recipe.phases
+        for batch in (phase.mixture.video_batch, phase.mixture.image_batch)
     )
 
 

@@ -43,7 +43,9 @@ PAPER = Recipe(
             mixture=Mixture("paired", video_batch=16, image_batch=128),
         ),
     ),
-    validation=Validation(SourceSettings("validation", "virtual_kitti_2", "video", size=VKITTI_SIZE), size=VKITTI_SIZE),
+    validation=Validation(
+        SourceSettings("validation", "virtual_kitti_2", "video", size=VKITTI_SIZE, split="held-out"), size=VKITTI_SIZE
+    ),
     precision="bf16",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,10 @@ class ShardSet:
     width: int = 256
     first_seed: int = 0
 
+    def __post_init__(self) -> None:
+        if min(self.scenes, self.frames, self.views, self.height, self.width) < 1:
+            raise OptionError(f"scenes, frames, views, height and width are at least 1, not {self}")
+
 
 @dataclass(frozen=True)
 class SourceSettings:
@@ -44,6 +49,8 @@ class SourceSettings:
     size: Size | None = None
     view: Augmentation = PLAIN
     scenes: ShardSet | None = None
+    split: Literal["training", "held-out", "all"] = "training"
+    """Which scenes of a layout; Virtual KITTI 2 holds Scene01 out."""
     root: Path | None = None
     """Where the data lie; by default a folder of the data set's name under the recipe's data root."""
 
@@ -116,8 +123,13 @@ class Phase:
             )
         if not 0 <= self.average < 1:
             raise OptionError(f"phase {self.name}: the average's decay lies in [0, 1), not at {self.average}")
-        if self.rate <= 0 or self.clip_norm <= 0:
+        if not (0 < self.rate < math.inf and self.clip_norm > 0):
             raise OptionError(f"phase {self.name}: rate and clip_norm are positive, not {self.rate}, {self.clip_norm}")
+        if self.weight_decay < 0 or not all(0 <= beta < 1 for beta in self.betas):
+            raise OptionError(
+                f"phase {self.name}: weight_decay is at least 0 and betas lie in [0, 1), not {self.weight_decay} and "
+                f"{self.betas}"
+            )
         if not 0 <= self.warm_up <= self.steps:
             raise OptionError(f"phase {self.name}: warm_up {self.warm_up} lies outside its {self.steps} steps")
 
@@ -208,6 +220,10 @@ class Validation:
     samples: int = 2
     """So many of the clips are written as videos of RGB, truth and prediction."""
 
+    def __post_init__(self) -> None:
+        if min(self.every, self.clips, self.frames) < 1 or self.samples < 0:
+            raise OptionError("validation's every, clips and frames are at least 1")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -248,10 +264,37 @@ class Recipe:
             raise OptionError("a VAE cannot be trained from its own latents; leave latents out, or start from weights")
         if self.save_every < 1 or self.keep < 1 or self.log_every < 1:
             raise OptionError("save_every, keep and log_every are at least 1")
+        if self.validation is not None:
+            height, width = self.validation.size
+            if self.validation.frames % 4 != 1 or height % 16 or width % 16:
+                raise OptionError(
+                    "validation sees 4 n + 1 frames of sides that are multiples of 16, not "
+                    f"{self.validation.frames} of {height}x{width}"
+                )
+        if self.seed < 0:
+            raise OptionError(f"a seed is at least 0, not {self.seed}")
+        if self.sources and not any(source.weight for source in self.sources):
+            raise OptionError("every source has weight 0; give one of them more")
+        if self.model.kind == "mini" and self.adaptation.layers is not None:
+            raise OptionError("dvd-mini is trained whole; leave adaptation.layers out")
         for phase in self.phases:
             self._check(phase)
 
+    def _check_rates(self, phase: AdaptPhase) -> None:
+        if phase.encoder_rate is not None and self.model.kind != "mini":
+            raise OptionError(f"phase {phase.name}: encoder_rate is of dvd-mini's encoder; leave it out")
+        if phase.encoder_rate is not None and phase.encoder_rate < 0:
+            raise OptionError(f"phase {phase.name}: encoder_rate is at least 0, not {phase.encoder_rate}")
+        names = [other.name for other in self.phases]
+        if any(isinstance(other, DecoderPhase) for other in self.phases[: names.index(phase.name)]):
+            raise OptionError(f"phase {phase.name} comes after the decoder was fitted to its latents; put it before")
+
     def _check(self, phase: Phase) -> None:
+        sizes = (*phase.mixture.sizes, *(source.size for source in self.sources if source.size))
+        if odd := [size for size in sizes if any(side % 16 for side in size)]:
+            raise OptionError(
+                f"phase {phase.name}: sides are multiples of 16, not {odd[0][0]}x{odd[0][1]}; change sizes"
+            )
         kinds = {source.kind for source in self.sources if source.weight > 0}
         mode = phase.mixture.mode
         wanted = {"paired": {"image", "video"}, "sequential": {"image", "video"}, "weighted": set()}.get(mode, {mode})
@@ -261,6 +304,8 @@ class Recipe:
             )
         if isinstance(phase, FlowPhase):
             self._check_flow(phase)
+        if isinstance(phase, AdaptPhase):
+            self._check_rates(phase)
         objective = getattr(phase, "objective", None)
         if objective is not None and self.model.kind == "mini" and objective.name in ("l2+rgb", "l2+smoothness"):
             raise OptionError(f"objective {objective.name} needs RGB latents, which dvd-mini has not; choose another")

@@ -102,12 +102,29 @@ def test_another_layout_is_recognised(recording: Path, capsys: Capture) -> None:
     assert capsys.readouterr().err.endswith("; it looks like rgbd\n")
 
 
+def test_images_that_are_published_without_depth_are_no_fault(recording: Path, capsys: Capture) -> None:
+    for number in range(3):
+        Image.new("RGB", (32, 24)).save(recording / "office" / "rgb" / f"13050311{number:02d}.175304.png")
+        Image.fromarray(np.full((24, 32), 9000, np.uint16)).save(
+            recording / "office/depth" / f"13050311{number:02d}.18.png"
+        )
+    Image.new("RGB", (32, 24)).save(recording / "office" / "rgb" / "1305031109.5.png")
+    assert check("tum", recording) == 0
+    told = capsys.readouterr().out
+    assert "frames     3 with depth, 3 read; 1 images or depths without a partner, as published" in told
+    assert "depth      1.8 … 1.8 m" in told
+    assert told.splitlines()[-1] == "tum: usable and whole; 3 frames in 1 sequence"
+
+
 def test_the_known_data_sets_are_listed(capsys: Capture) -> None:
     assert main(["data", "list"]) == 0
     told = capsys.readouterr().out
     for name in ("tartanair", "virtual_kitti_2", "hypersim", "rgbd"):
         assert f"{name}: " in told
     assert "ROOT/Scene02/clone/frames/depth/Camera_0/depth_00000.png" in told
+    for name in ("kitti", "scannet", "bonn", "sintel", "nyuv2", "diode", "eth3d", "tum"):
+        assert f"\n{name}: " in told
+    assert "used    the bottom centre of 1216 × 352, evaluated in rows 0.3324324 … 0.9135135" in told
     assert main(["data", "--help"]) == 0
     assert "check" in capsys.readouterr().out
 

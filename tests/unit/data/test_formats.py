@@ -153,6 +153,36 @@ def test_8_bit_depth_and_16_bit_images_are_refused(tmp_path: Path) -> None:
         formats.read_rgb(tmp_path / "depth.png")
 
 
+def test_a_mask_beside_an_array_makes_depth_unknown(tmp_path: Path) -> None:
+    np.save(tmp_path / "a_depth.npy", DEPTH_M[..., None])
+    np.save(tmp_path / "a_depth_mask.npy", (np.arange(24 * 32).reshape(24, 32) % 3 > 0).astype(np.float32))
+    read_back = formats.read_masked_npy(tmp_path / "a_depth.npy", 1)
+    np.testing.assert_array_equal(read_back, np.where(np.arange(24 * 32).reshape(24, 32) % 3 > 0, DEPTH_M, 0))
+    np.save(tmp_path / "a_depth_mask.npy", np.ones((2, 2)))
+    with pytest.raises(BadSample, match=r"a_depth_mask\.npy: has shape \(2, 2\), and its depth \(24, 32\)"):
+        formats.read_masked_npy(tmp_path / "a_depth.npy", 1)
+
+
+def test_bare_floats_have_no_size(tmp_path: Path) -> None:
+    path = tmp_path / "DSC_1.JPG"
+    path.write_bytes(DEPTH_M.tobytes())
+    np.testing.assert_array_equal(formats.read_bare(path, 1), DEPTH_M.reshape(1, -1))
+    path.write_bytes(DEPTH_M.tobytes()[:-1])
+    with pytest.raises(BadSample, match=r"DSC_1\.JPG: has 3071 bytes"):
+        formats.read_bare(path, 1)
+
+
+def test_the_ending_tells_the_format(tmp_path: Path) -> None:
+    stored = np.array([[500, 65535]], dtype=np.uint16)
+    Image.fromarray(stored).save(tmp_path / "0.png")
+    np.save(tmp_path / "0.npy", stored)
+    np.savez(tmp_path / "0.npz", stored)
+    for ending in ("png", "npy", "npz"):
+        np.testing.assert_array_equal(
+            formats.read_by_ending(tmp_path / f"0.{ending}", 1000), np.array([[0.5, 65.535]], np.float32)
+        )
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
 def test_images_come_as_rgb(mode: str, tmp_path: Path) -> None:
     image = Image.new("RGB", (32, 24), (204, 204, 204)).convert(mode)

@@ -11,7 +11,8 @@ from PIL import Image
 
 from dvd.data import formats
 from dvd.data.folders import Pair, Patterns, fill, find, nearest, position, runs, survey
-from dvd.data.layouts import LAYOUTS, LayoutSource, find_layout, open_source, planar
+from dvd.data.layout import planar
+from dvd.data.layouts import LAYOUTS, LayoutSource, find_layout, open_source
 from dvd.data.sources import BadSample
 from dvd.errors import InputError, OptionError
 
@@ -267,6 +268,7 @@ def test_a_source_goes_to_worker_processes(tmp_path: Path) -> None:
     source = open_source("rgbd", rgbd(tmp_path))
     copy: LayoutSource = pickle.loads(pickle.dumps(source))
     np.testing.assert_array_equal(copy.clip(1, 2).disparity, source.clip(1, 2).disparity)
+    assert set(pickle.loads(pickle.dumps(dict(LAYOUTS)))) == set(LAYOUTS)
 
 
 # Files that are no good

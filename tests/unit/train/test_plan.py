@@ -85,6 +85,9 @@ def test_the_paper_s_run_fits_its_gpus() -> None:
 def test_a_dry_run_says_it(tmp_path: Path) -> None:
     (line,) = [line for line in describe_run(SMOKE, tmp_path) if line.startswith("memory")]
     assert "about 0.6 GiB per process at its most" in line or "about 0.7 GiB" in line
+    one, eight = [line for line in describe_run(PAPER, tmp_path) if line.startswith("memory")]
+    assert "1 process, bf16" in one
+    assert "8 processes, bf16" in eight
 
 
 RUN = """

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,17 +70,20 @@ def write_shards(
         for first in range(seeds.start, seeds.stop, scenes_per_shard)
     ]
     folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
     waiting = [order for order in orders if not _is_done(folder, order)]
     if len(waiting) < len(orders):
         logger.info("%d of %d shards are already there", len(orders) - len(waiting), len(orders))
     spawn = multiprocessing.get_context("spawn")
+    if not waiting:
+        return [folder / order.name for order in orders]
     with tqdm(total=sum(o.stop - o.first for o in waiting), unit="scene", desc="rendering") as bar:
         if processes <= 1:
             for order in waiting:
                 _write(folder, order)
                 bar.update(order.stop - order.first)
-        elif waiting:
-            with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+        else:
+            with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_end_with_parent) as pool:
                 jobs = {pool.submit(_write, folder, order): order for order in waiting}
                 for job in as_completed(jobs):
                     job.result()
@@ -93,6 +98,26 @@ def read_shard(shard: Path | str) -> dict[str, np.ndarray]:
     if not all((shard / f"{name}.npy").is_file() for name in names):
         raise InputError(f"{shard} is not a finished shard: write it again with write_shards")
     return {name: np.load(shard / f"{name}.npy", mmap_mode="r") for name in names}
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a killed run left half-written; a process that still lives keeps its own."""
+    for part in folder.glob(".shard_*.*"):
+        if not Path("/proc", part.name.rpartition(".")[2]).exists():
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _is_done(folder: Path, order: ShardOrder) -> bool:
@@ -115,11 +140,19 @@ def _write(folder: Path, order: ShardOrder) -> None:
         else:
             clips.append(render_clip(seed, order.frames, **size))  # type: ignore[arg-type]
     aside = folder / f".{order.name}.{os.getpid()}"
-    aside.mkdir(exist_ok=True)
-    np.save(aside / "rgb.npy", np.stack([clip.rgb for clip in clips]))
-    np.save(aside / "disparity.npy", np.stack([(1.0 / clip.depth_m).astype(np.float16) for clip in clips]))
-    np.save(aside / "intrinsics.npy", np.stack([clip.intrinsics for clip in clips]))
     about = [{"family": clip.family, "move": clip.move, "moving": clip.moving} for clip in clips]
-    (aside / "meta.json").write_text(json.dumps({"order": asdict(order), "clips": about}))
-    shutil.rmtree(folder / order.name, ignore_errors=True)
-    aside.rename(folder / order.name)
+    try:
+        aside.mkdir(exist_ok=True)
+        np.save(aside / "rgb.npy", np.stack([clip.rgb for clip in clips]))
+        np.save(aside / "disparity.npy", np.stack([(1.0 / clip.depth_m).astype(np.float16) for clip in clips]))
+        np.save(aside / "intrinsics.npy", np.stack([clip.intrinsics for clip in clips]))
+        (aside / "meta.json").write_text(json.dumps({"order": asdict(order), "clips": about}))
+        shutil.rmtree(folder / order.name, ignore_errors=True)
+        aside.rename(folder / order.name)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        free = shutil.disk_usage(folder).free / 2**30
+        raise OutputError(
+            f"{folder}: scenes cannot be written ({error.strerror or error}; {free:.1f} GiB are free); make room, and "
+            "run the same command: finished shards stay"
+        ) from error

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +63,40 @@ def test_several_processes_write_the_same_bits(tmp_path: Path) -> None:
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(read_shard(a)["rgb"], read_shard(b)["rgb"])
         np.testing.assert_array_equal(read_shard(a)["disparity"], read_shard(b)["disparity"])
+
+
+def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
+    left = tmp_path / ".shard_00000000.999999999"
+    left.mkdir()
+    write_shards(tmp_path, range(1), 1, 24, 32, 1, processes=1)
+    assert not left.exists()
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    code = (
+        "from dvd.data.procedural.shards import write_shards\n"
+        "if __name__ == '__main__':\n"
+        f"    write_shards({str(tmp_path / 'shards')!r}, range(4000), 1, 96, 128, 4, processes=2)\n"
+    )
+    script = tmp_path / "render.py"
+    script.write_text(code)
+    parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wanted = time.monotonic() + 60
+        while len(workers := children(parent.pid)) < 3:  # two workers and the tracker of shared resources
+            assert time.monotonic() < wanted
+            time.sleep(0.1)
+        time.sleep(1.0)
+        parent.kill()
+        parent.wait()
+        while any(Path("/proc", str(worker)).exists() for worker in workers):
+            assert time.monotonic() < wanted, "a worker outlived its parent"
+            time.sleep(0.1)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in listed.read_text().split()] if listed.exists() else []

@@ -1,0 +1,1 @@
+"""The rows of the table of data sets (`dvd.data.layouts`)."""

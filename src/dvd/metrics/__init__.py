@@ -1,0 +1,71 @@
+"""Measures of depth, as pure functions on arrays: NumPy or torch in, Python floats out (Tables 1–4, Fig. 6).
+
+A metric takes `depth_m`, and `truth_m` with `mask` where it needs them; `align` gives such depth from disparity. Torch
+tensors are copied to the host; torch itself is never imported here.
+"""
+
+from dvd.metrics.accuracy import (
+    ACCURACY,
+    abs_rel,
+    delta1,
+    delta2,
+    delta3,
+    inverse_rmse,
+    log10,
+    rmse,
+    rmse_log,
+    score_frame,
+    silog,
+    sq_rel,
+)
+from dvd.metrics.alignment import LEAST_DISPARITY, Alignment, FitName, Medians, ScaleSums, Space, align, to_depth_m
+from dvd.metrics.arrays import Array, Mask
+from dvd.metrics.boundary import si_boundary_f1, si_boundary_recall
+from dvd.metrics.rgb_edges import EdgeCounts, count_edges, rgb_boundary
+from dvd.metrics.seams import SeamError, seam_error
+from dvd.metrics.temporal import (
+    flow_warping_error,
+    pair_alignment_error,
+    pair_temporal_difference,
+    pair_warping_error,
+    relative_temporal_difference,
+    temporal_alignment_error,
+)
+
+__all__ = [
+    "ACCURACY",
+    "LEAST_DISPARITY",
+    "Alignment",
+    "Array",
+    "EdgeCounts",
+    "FitName",
+    "Mask",
+    "Medians",
+    "ScaleSums",
+    "SeamError",
+    "Space",
+    "abs_rel",
+    "align",
+    "count_edges",
+    "delta1",
+    "delta2",
+    "delta3",
+    "flow_warping_error",
+    "inverse_rmse",
+    "log10",
+    "pair_alignment_error",
+    "pair_temporal_difference",
+    "pair_warping_error",
+    "relative_temporal_difference",
+    "rgb_boundary",
+    "rmse",
+    "rmse_log",
+    "score_frame",
+    "seam_error",
+    "si_boundary_f1",
+    "si_boundary_recall",
+    "silog",
+    "sq_rel",
+    "temporal_alignment_error",
+    "to_depth_m",
+]

@@ -19,7 +19,7 @@ from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.train.adapters import Adaptation, adapt
 from dvd.train.networks import Networks, base_dtype, outline
-from dvd.train.plan import GIB, KEPT_BY_VAE, _kept_by_transformer, describe_run, memory
+from dvd.train.plan import GIB, KEPT_BY_VAE, PROGRAM, _kept_by_transformer, describe_run, memory
 from dvd.train.recipes import PAPER, SMOKE, TINY_VAE
 from dvd.train.settings import Recipe
 
@@ -107,14 +107,18 @@ vae = SMOKE.phases[0]
 many = replace(vae.mixture, video_batch=2 * scale, image_batch=8 * scale)
 phases = (replace(vae, steps=3, warm_up=0, mixture=many), replace(SMOKE.phases[2], steps=3, warm_up=0))
 recipe = replace(SMOKE, sources=sources, phases=phases, validation=None, trackers=(), precision="fp32")
+def mark(name):
+    return next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if l.startswith(name))
+import numba, tensorboard, accelerate.utils, peft
+program = mark("VmRSS")
 peaks = []
 def stepped(*_):
-    peaks.append(next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if l.startswith("VmHWM")))
+    peaks.append(mark("VmHWM"))
     Path("/proc/self/clear_refs").write_text("5")
 register_optimizer_step_post_hook(stepped)
 train(recipe, Path(sys.argv[1]))
 networks = outline(recipe)
-print(json.dumps([max(memory(recipe, phase, networks, 1) for phase in phases), max(peaks[1:])]))
+print(json.dumps([max(memory(recipe, phase, networks, 1) for phase in phases), max(peaks[1:]), program]))
 """
 
 
@@ -131,5 +135,6 @@ def test_what_a_small_run_takes_is_foretold(scale: int, tmp_path: Path) -> None:
         check=True,
         timeout=200,
     )
-    foretold, measured = json.loads(done.stdout.splitlines()[-1])
-    assert foretold == pytest.approx(measured, rel=0.25)
+    foretold, measured, program = json.loads(done.stdout.splitlines()[-1])
+    # The program itself differs with the build of torch: CUDA's takes 0.4 GiB more.
+    assert foretold - PROGRAM + program == pytest.approx(measured, rel=0.25)

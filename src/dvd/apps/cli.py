@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import NoReturn
 
-from dvd.apps import bench, convert, data, demo, doctor, models, predict, train
+from dvd.apps import bench, convert, data, demo, doctor, evaluate, models, predict, train
 from dvd.apps.console import show_log
 from dvd.errors import DVDError, OptionError, unknown
 
@@ -26,6 +26,7 @@ COMMANDS = {
     "train": train,
     "convert": convert,
     "data": data,
+    "eval": evaluate,
 }
 
 

@@ -1,0 +1,259 @@
+"""The evaluation story: predict every sequence, align it, measure it frame by frame, and write down what was found.
+
+A sequence's predictions wait on the disk while running sums gather its alignment; then it is read a second time and
+measured. Memory does not depend on its length. Results are written after every sequence, and a run that is started
+again goes on with the next.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from dvd.errors import InputError, OptionError, OutputError
+from dvd.evaluate import results
+from dvd.evaluate.methods import Method
+from dvd.evaluate.protocol import Protocol
+from dvd.evaluate.results import Results, SequenceResult
+from dvd.evaluate.scoring import Fits, SequenceScores, counted, in_space
+from dvd.evaluate.sequences import EvalFrame, EvalSequence
+from dvd.evaluate.spool import PredictionFile
+from dvd.types import Seam
+
+log = logging.getLogger(__name__)
+
+RESULTS = "results.json"
+PREDICTIONS = "predictions"
+"""Where predictions are kept: this folder / data set / sequence.npy, `T H W` float32 as the method gave them."""
+
+LEARNT = "learnt from the data"
+"""The conditions that are known only while a method runs; they do not tell one evaluation from another."""
+
+Progress = Callable[[EvalSequence, int], None]
+"""Told how many frames of a sequence have been predicted or measured, of twice as many as it has."""
+
+
+def evaluate(
+    method: Method,
+    sequences: Sequence[EvalSequence],
+    protocol: Protocol,
+    folder: Path,
+    conditions: dict[str, Any] | None = None,
+    keep: bool = False,
+    progress: Progress | None = None,
+) -> Results:
+    """Measures a method on sequences, in order, under a protocol; what it found is in `folder`/results.json too.
+
+    `conditions` are stated with the results, beside what the method says of itself. With `keep`, predictions stay in
+    `folder`. A sequence that the protocol skips is in the results with its reason. Raises OptionError where the folder
+    holds another evaluation, InputError where a sequence or a prediction cannot be used; what was found before stays,
+    and the same call goes on after it.
+    """
+    stated = {**method.describe(), **(conditions or {})}
+    found = _begun(folder, Results(method.name, stated, asdict(protocol)))
+    done = {(one.dataset, one.name) for one in found.sequences}
+    for sequence in chosen(sequences, protocol):
+        if (sequence.dataset, sequence.name) in done:
+            continue
+        result = _measure(method, sequence, protocol, folder, keep, progress or (lambda *_: None))
+        learnt = _learnt(found.conditions, method.describe())
+        found = replace(found, conditions=learnt, sequences=(*found.sequences, result))
+        results.write(found, folder / RESULTS)
+    return found
+
+
+def chosen(sequences: Sequence[EvalSequence], protocol: Protocol) -> list[EvalSequence]:
+    """The sequences, and of each the frames, that the protocol takes."""
+    taken: Counter[str] = Counter()
+    found = []
+    for sequence in sequences:
+        taken[sequence.dataset] += 1
+        if protocol.sequences is None or taken[sequence.dataset] <= protocol.sequences:
+            longer = protocol.frames is not None and sequence.count > protocol.frames
+            found.append(FirstFrames(sequence, protocol.frames) if longer and protocol.frames else sequence)
+    return found
+
+
+class FirstFrames(EvalSequence):
+    """The first `count` frames of a sequence, as one of its own."""
+
+    def __init__(self, whole: EvalSequence, count: int) -> None:
+        self.whole, self.count = whole, count
+        self.name, self.dataset, self.fps, self.range_m = whole.name, whole.dataset, whole.fps, whole.range_m
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        return self.whole.size
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[EvalFrame]:
+        stop = self.count if stop is None else stop
+        if not 0 <= start <= stop <= self.count:
+            raise OptionError(f"{self.name} has {self.count} frames here; [{start}, {stop}) are not among them")
+        return self.whole.frames(start, stop)
+
+    def explain(self, frame: EvalFrame) -> str:
+        return self.whole.explain(frame)
+
+
+def _measure(
+    method: Method, sequence: EvalSequence, protocol: Protocol, folder: Path, keep: bool, progress: Progress
+) -> SequenceResult:
+    """One sequence: predict and fit, then measure."""
+    result = SequenceResult(sequence.name, sequence.dataset, sequence.count)
+    place = folder / PREDICTIONS / sequence.dataset / f"{sequence.name}.npy" if keep else None
+    clock = _Clock()
+    with closing(PredictionFile(folder / "prediction.part.npy", sequence.count, sequence.size)) as file:
+        fits = Fits(protocol)
+        with closing(_predictions(method, sequence, file, clock)) as predictions:
+            for number, (frame, prediction) in enumerate(predictions):
+                mask = counted(frame, protocol)
+                if mask.any():
+                    with _naming(method, sequence, f", frame {frame.name}"):
+                        fits.add(in_space(prediction, method.space, protocol), frame, mask)
+                elif protocol.skip == "sequence":
+                    return _skipped(result, _why_empty(sequence, frame, protocol))
+                progress(sequence, number + 1)
+        if not fits.frames:
+            return _skipped(result, "no frame has a valid pixel")
+        with _naming(method, sequence):
+            clip_fit, scope_fit = fits.clip(), fits.scope()
+        scores = SequenceScores(protocol, protocol.range_m or sequence.range_m, clip_fit, scope_fit)
+        for number, frame in enumerate(sequence.frames()):
+            prediction = in_space(file.frame(number), method.space, protocol)
+            scores.add(prediction, frame, counted(frame, protocol))
+            progress(sequence, sequence.count + number + 1)
+        if place is not None:
+            file.keep(place)
+    return replace(
+        result,
+        scale=None if scope_fit is None else scope_fit.scale,
+        shift=None if scope_fit is None else scope_fit.shift,
+        metrics=scores.means(),
+        per_frame=scores.per_frame,
+        seams=[_facts(seam) for seam in getattr(method, "seams", ())],
+        seconds=clock.seconds,
+    )
+
+
+def _predictions(
+    method: Method, sequence: EvalSequence, file: PredictionFile, clock: _Clock
+) -> Generator[tuple[EvalFrame, NDArray]]:
+    """Every frame with its prediction `H W`, which is in the file too; InputError where counts or sizes differ."""
+    frames, chunks = sequence.frames(), method.predict(sequence)
+    try:
+        for chunk in clock.timing(chunks):
+            if chunk.shape[1:] != sequence.size:
+                (height, width), predicted = sequence.size, " × ".join(map(str, chunk.shape[:0:-1]))
+                raise InputError(
+                    f"{method.name} on {_title(sequence)}: the prediction is {predicted}, the frames {width} × {height}"
+                )
+            if file.written + len(chunk) > sequence.count:
+                raise InputError(_miscounted(method, sequence, f"more than {sequence.count}"))
+            file.append(chunk)
+            yield from zip(islice(frames, len(chunk)), chunk, strict=True)
+    finally:
+        # A generator of a method that is stopped early lets go of its threads and files now.
+        getattr(chunks, "close", lambda: None)()
+    if file.written < sequence.count:
+        raise InputError(_miscounted(method, sequence, f"{file.written}"))
+
+
+def _begun(folder: Path, fresh: Results) -> Results:
+    """What an earlier run with the same conditions has found; nothing yet where there was none."""
+    path = folder / RESULTS
+    if not path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another output folder") from error
+        return fresh
+    earlier = results.read(path)
+    then, now = (json.loads(json.dumps(asdict(replace(one, sequences=())), default=str)) for one in (earlier, fresh))
+    learnt = then["conditions"].pop(LEARNT, {})
+    unlike = [
+        f"{name} {then[part].get(name)!r} then, {now[part].get(name)!r} now"
+        for part in ("protocol", "conditions")
+        for name in dict.fromkeys([*then[part], *now[part]])
+        if then[part].get(name) != now[part].get(name)
+    ]
+    if then["method"] != now["method"] or unlike:
+        raise OptionError(
+            f"{path} holds another evaluation ({'; '.join(unlike) or then['method']}); choose another output folder, "
+            "or remove that one"
+        )
+    return replace(fresh, conditions={**fresh.conditions, LEARNT: learnt}, sequences=earlier.sequences)
+
+
+def _learnt(conditions: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The conditions, and apart from them what a method says only once it has seen the data, such as sizes."""
+    learnt = dict(conditions.get(LEARNT, {}))
+    for name, value in now.items():
+        if conditions.get(name) != value:
+            learnt[name] = {**learnt.get(name, {}), **value} if isinstance(value, dict) else value
+    return {**conditions, LEARNT: learnt} if learnt else conditions
+
+
+def _skipped(result: SequenceResult, reason: str) -> SequenceResult:
+    log.warning("%s %s is skipped: %s", result.dataset, result.name, reason)
+    return replace(result, skipped=reason)
+
+
+def _why_empty(sequence: EvalSequence, frame: EvalFrame, protocol: Protocol) -> str:
+    if protocol.range_m is not None and frame.mask.any():
+        return f"frame {frame.name} has no depth in {protocol.range_m[0]:g} … {protocol.range_m[1]:g} m"
+    return f"frame {frame.name} {sequence.explain(frame)}"
+
+
+def _title(sequence: EvalSequence) -> str:
+    return f"{sequence.dataset} {sequence.name}"
+
+
+def _miscounted(method: Method, sequence: EvalSequence, predicted: str) -> str:
+    return (
+        f"{method.name} on {_title(sequence)}: {predicted} frames are predicted, and the sequence has {sequence.count}"
+    )
+
+
+@contextmanager
+def _naming(method: Method, sequence: EvalSequence, where: str = "") -> Iterator[None]:
+    """What is wrong with a prediction, with its name."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{method.name} on {_title(sequence)}{where}: {error}") from error
+
+
+def _facts(seam: Seam) -> dict[str, float]:
+    """A seam as numbers: `error_after` is the mean squared difference over the overlap once aligned (Fig. 6)."""
+    return {
+        **{"start": seam.start, "stop": seam.stop, "scale": seam.scale, "shift": seam.shift, "r2": seam.r2},
+        **{"error_after": seam.residual**2, "trusted": float(seam.trusted)},
+    }
+
+
+class _Clock:
+    """Seconds that a method has worked."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timing(self, chunks: Iterable[NDArray]) -> Iterator[NDArray]:
+        iterator = iter(chunks)
+        while True:
+            start = time.perf_counter()
+            chunk = next(iterator, None)
+            self.seconds += time.perf_counter() - start
+            if chunk is None:
+                return
+            yield chunk

@@ -1,0 +1,85 @@
+"""Other people's weights: from a folder or from the Hugging Face hub, and at once clear where they cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from dvd.errors import ModelError, OptionError
+from dvd.hardware import DTYPES
+
+CONNECT_TIMEOUT_S = 10.0
+
+
+class Fetch(Protocol):
+    """Brings a repository's files into the hub's cache, or only looks there; returns their folder."""
+
+    def __call__(self, repo: str, *, local_files_only: bool) -> str: ...
+
+
+def check_dtype(name: str, dtype: str) -> None:
+    """OptionError unless it is a number format that a method of this `name` can be put into."""
+    if dtype not in DTYPES or dtype == "auto":
+        raise OptionError(f"dtype of {name} is '{dtype}' but must be float32, bfloat16 or float16")
+
+
+def require(library: str, what: str) -> None:
+    """OptionError, with what to install, where the library is missing."""
+    if find_spec(library) is None:
+        raise OptionError(f"{what} needs {library}; pip install 'dvd-depth[compare]'")
+
+
+def weights_folder(model: str | Path, fetch: Fetch, download: bool = True) -> Path:
+    """The folder of a model that is named by its folder, or by its repository on the hub.
+
+    ModelError where there is no such folder, or where the repository is not in the hub's cache and cannot or may not
+    be downloaded. Without a network this is said at once, where the hub's library would try for half a minute.
+    """
+    from huggingface_hub import HfApi, constants
+
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    repo = str(model)
+    if repo.count("/") != 1 or repo.startswith((".", "/", "~")):
+        raise ModelError(f"{repo}: no such folder, and no repository OWNER/NAME of the hub; correct it")
+    try:
+        return Path(fetch(repo, local_files_only=True))
+    except Exception as missing:  # of the hub's library or of whichever builds on it
+        if constants.HF_HUB_OFFLINE or not download:
+            why = "downloading is off" if not download else "HF_HUB_OFFLINE is set"
+            raise _needs_hub(repo, why) from missing
+    try:
+        HfApi().model_info(repo, timeout=CONNECT_TIMEOUT_S)
+        return Path(fetch(repo, local_files_only=False))
+    except Exception as error:  # the library's own, and those of whichever HTTP client its version uses
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise _needs_hub(repo, reason[:120]) from error
+
+
+@contextmanager
+def opening(model: str | Path, folder: Path) -> Iterator[None]:
+    """Whatever a library raises over incomplete or foreign weights becomes one line that names them."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        raise ModelError(f"{model} cannot be opened from {folder} ({reason[:160]}); get its weights again") from error
+
+
+def origin(model: str | Path, library: str) -> dict[str, str]:
+    """What a report says of where the weights come from and what runs them."""
+    local = Path(model).expanduser().is_dir()
+    weights = "a folder" if local else "needs weights from the Hugging Face hub"
+    return {"model": str(model), "weights": weights, "library": f"{library} {version(library)}"}
+
+
+def _needs_hub(repo: str, why: str) -> ModelError:
+    return ModelError(
+        f"{repo} needs weights from the Hugging Face hub ({why}); where there is a network run 'hf download {repo}', "
+        "and give the folder that it prints as the model"
+    )

@@ -1,0 +1,219 @@
+"""One sequence against its truth, frame by frame: what a protocol asks for, per clip and per frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dvd.align import AffineFit
+from dvd.evaluate.protocol import RGB_BOUNDARY, SI_BOUNDARY, Protocol
+from dvd.evaluate.sequences import EvalFrame
+from dvd.metrics import (
+    ACCURACY,
+    Alignment,
+    EdgeCounts,
+    Space,
+    count_edges,
+    pair_alignment_error,
+    pair_temporal_difference,
+    score_frame,
+    si_boundary_f1,
+    to_depth_m,
+)
+
+DENSE = 0.5
+"""The scale-invariant boundary score, which needs a dense truth, is taken of frames with at least this share of it."""
+
+Scores = dict[str, float]
+
+
+def counted(frame: EvalFrame, protocol: Protocol) -> NDArray[np.bool_]:
+    """The pixels `H W` that are measured: the frame's mask, narrowed where the protocol has a range of its own."""
+    if protocol.range_m is None:
+        return frame.mask
+    low, high = protocol.range_m
+    with np.errstate(invalid="ignore"):
+        return frame.mask & (frame.depth_m >= low) & (frame.depth_m <= high)
+
+
+def in_space(prediction: NDArray, predicted: Space, protocol: Protocol) -> NDArray:
+    """A prediction of the space `predicted` in that of the protocol, any shape; what is not positive becomes 0.
+
+    Predictions are raised to the protocol's least one first, where it has one.
+    """
+    if protocol.least_prediction is not None:
+        prediction = np.maximum(prediction, np.float32(protocol.least_prediction))
+    if predicted == protocol.space:
+        return prediction
+    inverse = np.zeros_like(prediction)
+    # Not "> 0", so that NaN stays NaN and is found.
+    np.divide(1, prediction, out=inverse, where=~(prediction <= 0))
+    return inverse
+
+
+class Fits:
+    """Gathers the frames of one sequence in order, and gives the scale and shift of the protocol's scope."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+        self._clip = Alignment(protocol.space, protocol.fit)
+        self._first = Alignment(protocol.space, protocol.fit) if protocol.scope == "first-window" else None
+        self.frames = 0
+
+    def add(self, prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_]) -> None:
+        """Counts a frame; InputError where the prediction is not finite at a valid pixel."""
+        self._clip.add(prediction, frame.depth_m, mask)
+        if self._first is not None and self.frames < self.protocol.window:
+            self._first.add(prediction, frame.depth_m, mask)
+        self.frames += 1
+
+    def clip(self) -> AffineFit:
+        """Over all frames; InputError where no pixel counted."""
+        return self._clip.solve()
+
+    def scope(self) -> AffineFit | None:
+        """What the frames are measured with; None where each has its own."""
+        if self.protocol.scope == "frame":
+            return None
+        return self.clip() if self._first is None else self._first.solve()
+
+
+@dataclass
+class _Earlier:
+    """The frame before, as a pair needs it."""
+
+    frame: EvalFrame
+    depth_m: NDArray[np.float64]
+    mask: NDArray[np.bool_]
+
+
+@dataclass
+class SequenceScores:
+    """Adds up frames in order. `per_frame` has a value for every frame, None where there is none.
+
+    The temporal metrics of two neighbouring frames stand at the later one. Beside the protocol's metrics there are
+    `abs_rel_per_clip` and `abs_rel_per_frame`, AbsRel with one scale and shift for the clip and for each frame.
+    """
+
+    protocol: Protocol
+    range_m: tuple[float, float]
+    clip_fit: AffineFit
+    scope_fit: AffineFit | None
+    per_frame: dict[str, list[float | None]] = field(default_factory=dict)
+    _edges: EdgeCounts = field(default_factory=EdgeCounts)
+    _earlier: _Earlier | None = None
+    _count: int = 0
+
+    def add(self, prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_]) -> None:
+        """Measures a frame; `prediction` `H W` in the protocol's space. One without a valid pixel has no values."""
+        if mask.any():
+            depth_m, scores = self._aligned(prediction, frame, mask)
+            scores |= self._of_frame(depth_m, frame, mask)
+            scores |= self._of_pair(depth_m, frame, mask)
+            self._earlier = _Earlier(frame, depth_m, mask)
+            self._note(scores)
+        else:
+            self._earlier = None
+            self._note({})
+
+    def means(self) -> Scores:
+        """Each metric over the frames that have it, the RGB boundary scores from the counts of all frames together.
+
+        `wander` is AbsRel per clip over AbsRel per frame: about 1 where one scale and shift fits every frame alike.
+        """
+        known = {name: [v for v in values if v is not None] for name, values in self.per_frame.items()}
+        means = {name: float(np.mean(values)) for name, values in known.items() if values and name not in _FITS}
+        means |= {name: value for name, value in _named(self._edges).items() if name in means}
+        if self._count > 1 and means.get("abs_rel_per_frame"):
+            means["wander"] = means["abs_rel_per_clip"] / means["abs_rel_per_frame"]
+        return means
+
+    def _aligned(
+        self, prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], Scores]:
+        """Depth in metres as the protocol aligns it, and AbsRel with the fit of the clip and with the frame's own."""
+        own = _fit_of(prediction, frame, mask, self.protocol)
+        scores = {"frame_scale": own.scale, "frame_shift": own.shift}
+        depths: dict[str, NDArray[np.float64]] = {}
+        for name, fit in (("abs_rel_per_clip", self.clip_fit), ("abs_rel_per_frame", own)):
+            depths[name] = self._to_depth_m(prediction, fit)
+            scores |= {name: score_frame(depths[name], frame.depth_m, mask, ("abs_rel",))["abs_rel"]}
+        if self.scope_fit is None:
+            return depths["abs_rel_per_frame"], scores
+        if self.scope_fit == self.clip_fit:
+            return depths["abs_rel_per_clip"], scores
+        return self._to_depth_m(prediction, self.scope_fit), scores
+
+    def _to_depth_m(self, prediction: NDArray, fit: AffineFit) -> NDArray[np.float64]:
+        return to_depth_m(prediction, fit, self.protocol.space, self.range_m, self.protocol.least_disparity)
+
+    def _of_frame(self, depth_m: NDArray[np.float64], frame: EvalFrame, mask: NDArray[np.bool_]) -> Scores:
+        wanted = self.protocol.metrics
+        scores = score_frame(depth_m, frame.depth_m, mask, [name for name in wanted if name in ACCURACY])
+        if any(name in wanted for name in RGB_BOUNDARY):
+            edges = count_edges(depth_m.astype(np.float32), frame.rgb, mask)
+            self._edges += edges
+            scores |= {name: value for name, value in _named(edges).items() if name in wanted}
+        if SI_BOUNDARY[0] in wanted and mask.mean() >= DENSE:
+            truth_m = np.where(mask, frame.depth_m, 1).astype(np.float32)
+            scores[SI_BOUNDARY[0]] = float(si_boundary_f1(depth_m.astype(np.float32), truth_m, mask))
+        return scores
+
+    def _of_pair(self, depth_m: NDArray[np.float64], frame: EvalFrame, mask: NDArray[np.bool_]) -> Scores:
+        earlier, wanted, scores = self._earlier, self.protocol.metrics, {}
+        if earlier is None:
+            return {}
+        if "relative_temporal_difference" in wanted:
+            pair = ((earlier.depth_m, depth_m), (earlier.frame.depth_m, frame.depth_m), (earlier.mask, mask))
+            scores["relative_temporal_difference"] = pair_temporal_difference(*map(np.stack, pair))
+        if "temporal_alignment_error" in wanted:
+            both_ways = list(_alignment_errors(earlier.frame, earlier.depth_m, frame, depth_m))
+            scores["temporal_alignment_error"] = float(np.mean(both_ways)) if both_ways else math.nan
+        return scores
+
+    def _note(self, scores: Scores) -> None:
+        for name in dict.fromkeys([*self.per_frame, *scores]):
+            value = scores.get(name, math.nan)
+            column = self.per_frame.setdefault(name, [None] * self._count)
+            column.append(value if math.isfinite(value) else None)
+        self._count += 1
+
+
+_FITS = ("frame_scale", "frame_shift")
+"""Kept for every frame, to be looked at; their mean says nothing."""
+
+
+def _fit_of(prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_], protocol: Protocol) -> AffineFit:
+    """The frame's own fit; without values where no pixel of it counts."""
+    alignment = Alignment(protocol.space, protocol.fit)
+    if not alignment.add(prediction, frame.depth_m, mask):
+        return AffineFit(math.nan, math.nan, math.nan, math.nan, 0, "no pixels")
+    return alignment.solve()
+
+
+def _named(edges: EdgeCounts) -> Scores:
+    return {f"rgb_boundary_{name}": value for name, value in edges.scores().items()}
+
+
+def _alignment_errors(
+    one: EvalFrame, one_m: NDArray[np.float64], other: EvalFrame, other_m: NDArray[np.float64]
+) -> Iterator[float]:
+    """The error of each frame's depth carried into the other; nothing where a camera is not known."""
+    if one.pose is None or other.pose is None or one.intrinsics is None or other.intrinsics is None:
+        return
+    motion = np.linalg.inv(other.pose) @ one.pose
+    back = np.linalg.inv(motion)
+    for error in (
+        pair_alignment_error(
+            one_m, other_m, motion[:3, :3], motion[:3, 3], one.intrinsics, other_intrinsics=other.intrinsics
+        ),
+        pair_alignment_error(
+            other_m, one_m, back[:3, :3], back[:3, 3], other.intrinsics, other_intrinsics=one.intrinsics
+        ),
+    ):
+        if not math.isnan(error):
+            yield error

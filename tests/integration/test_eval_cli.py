@@ -1,0 +1,182 @@
+"""`dvd eval` from end to end: tiny recordings, the labelled real clips, and what a user can get wrong."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from eval_tree import write_recording
+from PIL import Image
+
+from .conftest import GOLDEN, Run
+
+LABELLED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "labelled"
+TINY = ["--model", GOLDEN, "--size", "32x48", "--window", "5", "--overlap", "2", "--dtype", "float32"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_recording(write_recording(tmp_path / "data", "office", 8), "kitchen", 3)
+
+
+def results(out: Path) -> dict[str, Any]:
+    return json.loads((out / "results.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+
+
+def test_a_model_is_measured_and_everything_is_stated(dvd: Run, data: Path, tmp_path: Path) -> None:
+    outcome = dvd("eval", f"rgbd={data}", *TINY, "-o", tmp_path / "out")
+    assert outcome.status == 0, outcome
+    assert outcome.errors == []
+    for word in ("AbsRel×100", "δ1", "wander", "kitchen", "office", "window 5", "overlap 2", "32x48", "one per clip"):
+        assert word in outcome.out, word
+    found = results(tmp_path / "out")
+    assert [(one["name"], one["frames"], one["skipped"]) for one in found["sequences"]] == [
+        ("kitchen", 3, None),
+        ("office", 8, None),
+    ]
+    assert len(found["sequences"][1]["per_frame"]["abs_rel"]) == 8
+    assert [seam["start"] for seam in found["sequences"][1]["seams"]] == [3]
+    stated = found["conditions"]
+    assert {
+        "commit",
+        "model",
+        "device",
+        "dtype",
+        "size",
+        "window",
+        "overlap",
+        "tau",
+        "torch",
+        "threads",
+    } <= stated.keys()
+    assert stated["datasets"] == {"rgbd": {"root": str(data), "split": None, "per_metre": None}}
+    assert found["protocol"]["name"] == "paper"
+    again = dvd("eval", f"rgbd={data}", *TINY, "-o", tmp_path / "out")
+    assert again.status == 0
+    assert results(tmp_path / "out") == found
+
+
+def test_priors_several_data_sets_and_a_changed_protocol(dvd: Run, data: Path, tmp_path: Path) -> None:
+    for stamp in ("1.000000", "1.040000"):
+        for kind, image in (("rgb", Image.new("RGB", (32, 24), (9, 9, 9))), ("depth", None)):
+            folder = tmp_path / "tum" / "desk" / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            values = np.repeat((5000 / np.linspace(0.2, 1, 24))[:, None], 32, axis=1).astype(np.uint16)
+            (image or Image.fromarray(values)).save(folder / f"{stamp}.png")
+    given = ("eval", f"rgbd={data}", f"tum={tmp_path / 'tum'}", "--model", "row", "--frames", "2", "--align", "frame")
+    outcome = dvd(*given, "-o", tmp_path / "out")
+    assert outcome.status == 0, outcome
+    assert "one per frame, the first 2 frames" in outcome.out
+    found = results(tmp_path / "out")
+    assert [(one["dataset"], one["name"], one["frames"]) for one in found["sequences"]] == [
+        ("rgbd", "kitchen", 2),
+        ("rgbd", "office", 2),
+        ("tum", "desk", 2),
+    ]
+    assert found["protocol"]["name"] == "paper, frames and scope changed"
+    assert found["sequences"][2]["metrics"]["delta1"] == 1, "disparity that grows by rows is what this prior knows"
+    refused = dvd(*given, "--fit", "median", "-o", tmp_path / "out")
+    assert refused.status == 2
+    assert "holds another evaluation" in refused.err
+
+
+def test_kept_predictions_measure_the_same(dvd: Run, data: Path, tmp_path: Path) -> None:
+    assert dvd("eval", f"rgbd={data}", *TINY, "-o", tmp_path / "a", "--keep-predictions").status == 0
+    saved = f"saved:{tmp_path / 'a' / 'predictions'}"
+    outcome = dvd("eval", f"rgbd={data}", "--model", saved, "--predicted", "disparity", "-o", tmp_path / "b")
+    assert outcome.status == 0, outcome
+    one, other = (results(tmp_path / name)["sequences"] for name in ("a", "b"))
+    assert [sequence["metrics"] for sequence in one] == [sequence["metrics"] for sequence in other]
+
+
+def test_what_cannot_be_measured_is_said(dvd: Run, tmp_path: Path) -> None:
+    data = write_recording(tmp_path / "data", "office", 3, empty=(1,))
+    outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "out")
+    assert outcome.status == 2
+    assert "frame 00001 has no pixel of known depth" in outcome.err.splitlines()[-1]
+    assert "skipped" in outcome.out
+    write_recording(data, "kitchen", 2)
+    outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "both")
+    assert outcome.status == 0, "one of them can be"
+    outcome = dvd("eval", f"rgbd={data}", "--model", "row", "--per-metre", "1", "-o", tmp_path / "units")
+    assert outcome.status == 2
+    assert "is it stored in 1000 units a metre, not 1?" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "which data set?"),
+        (["DATA"], "is not NAME=ROOT"),
+        (["rgb=DATA"], "unknown data set 'rgb'; did you mean rgbd"),
+        (["rgbd=DATA/nowhere"], "does not exist"),
+        (["rgbd=DATA", "rgbd=DATA"], "given twice"),
+        (["rgbd=DATA", "--model", "rows"], "unknown method or model 'rows'; did you mean row"),
+        (["rgbd=DATA", "--protocol", "papr"], "did you mean paper"),
+        (["rgbd=DATA", "--model", "row", "--window", "9"], "reads no window"),
+        (["rgbd=DATA", "--model", "saved:DATA"], "disparity or depth"),
+        (["rgbd=DATA", "--model", "saved:DATA/none", "--predicted", "depth"], "no such file"),
+        (["rgbd=DATA", "--model", "row", "--frames", "0"], "nothing to measure"),
+        (["rgbd=DATA", "--model", "row", "--range", "5", "1"], "range 5 … 1 m is none"),
+        (["rgbd=DATA", "--model", "row", "--split", "val"], "has no splits"),
+        (["rgbd=DATA", "--tau", "3"], "tau is 3"),
+    ],
+)
+def test_bad_input_is_one_line(dvd: Run, data: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
+    given = [argument.replace("DATA", str(data)) for argument in arguments]
+    outcome = dvd("eval", *given, "-o", tmp_path / "out")
+    assert outcome.status == 2
+    assert said in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_damage_stops_it_and_names_the_file(dvd: Run, data: Path, tmp_path: Path) -> None:
+    shutil.copy(data / "office" / "rgb" / "00000.png", data / "office" / "depth" / "00003.png")
+    outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "out")
+    assert outcome.status == 2
+    assert "00003.png" in outcome.err
+    assert [one["name"] for one in results(tmp_path / "out")["sequences"]] == ["kitchen"]
+
+
+def test_list_names_everything(dvd: Run) -> None:
+    outcome = dvd("eval", "--list")
+    assert outcome.status == 0
+    for name in ("kitti", "scannet", "video-depth-anything", "release-image", "row", "saved:PATH", "dvd-mini"):
+        assert name in outcome.out, name
+
+
+@pytest.mark.skipif(not LABELLED.is_dir(), reason="../shared/data/labelled is not here")
+def test_the_labelled_clips(dvd: Run, tmp_path: Path) -> None:
+    """The first frames of real recordings: the model is better than the row, the row than a constant, on average."""
+    clips = [f"rgbd={LABELLED}", f"tartanair={LABELLED / 'tartanair_indoor'}"]
+    absrel = {}
+    for model in ("dvd-mini", "row", "constant"):
+        options = ["--size", "96x128", "--dtype", "float32"] if model == "dvd-mini" else []
+        out = tmp_path / model
+        outcome = dvd("eval", *clips, "--model", model, "--frames", "3", "--range", "0.1", "10", *options, "-o", out)
+        assert outcome.status == 0, outcome
+        found = results(out)["sequences"]
+        assert [one["skipped"] for one in found] == [None] * 6
+        absrel[model] = np.mean([one["metrics"]["abs_rel"] for one in found])
+        posed = {one["name"] for one in found if "temporal_alignment_error" in one["metrics"]}
+        assert posed == {"office_walk"}
+    assert absrel["dvd-mini"] < absrel["row"] < absrel["constant"]
+
+
+def test_the_command_line_knows_what_the_protocols_know() -> None:
+    """The names stand in both, so that --help need not import NumPy."""
+    from typing import get_args
+
+    from dvd.apps import evaluate as app
+    from dvd.evaluate import protocol
+    from dvd.metrics import FitName, Space
+    from dvd.stitch import RULES
+
+    assert tuple(protocol.PROTOCOLS) == app.PROTOCOLS
+    assert get_args(protocol.Scope) == app.SCOPES
+    assert (set(app.SPACES), set(app.FITS)) == (set(get_args(Space)), set(get_args(FitName)))
+    assert tuple(RULES) == app.STITCHES
+    assert set(app.SHOWN) <= {*protocol.METRICS, "abs_rel_per_frame", "wander"}

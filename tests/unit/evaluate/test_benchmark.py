@@ -1,0 +1,287 @@
+"""The story end to end on tiny recordings whose answer is known: fits, wander, time, skipping, resuming, bad input."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from eval_tree import SIZE, Known, depth_mm, write_recording
+
+from dvd import metrics
+from dvd.errors import InputError, OptionError
+from dvd.evaluate.benchmark import PREDICTIONS, RESULTS, evaluate
+from dvd.evaluate.protocol import Protocol
+from dvd.evaluate.results import read
+from dvd.evaluate.sequences import open_sequences
+
+PAPER = Protocol("paper")
+ABS_REL = Protocol("p", metrics=("abs_rel", "delta1"))
+
+
+def exact(depth_m: np.ndarray, frame: int) -> np.ndarray:
+    """Affine disparity of the truth: one scale and shift for all frames bring it back."""
+    return 0.5 / depth_m + 0.3
+
+
+def drifting(depth_m: np.ndarray, frame: int) -> np.ndarray:
+    """Perfect in each frame, of another scale in each."""
+    return exact(depth_m, frame) * (1 + 0.2 * frame)
+
+
+def noisy(depth_m: np.ndarray, frame: int) -> np.ndarray:
+    return exact(depth_m, frame) * np.random.default_rng(frame).uniform(0.7, 1.4, depth_m.shape)
+
+
+def truth(frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Depth `T H W` in metres, and where it is known."""
+    depth = np.stack([depth_mm(frame) / 1000 for frame in range(frames)]).astype(np.float32)
+    mask = np.ones(depth.shape, bool)
+    mask[:, -1] = False
+    return depth, mask
+
+
+def run(tmp_path: Path, method: Known, protocol: Protocol = ABS_REL, frames: int = 4, **options: Any):
+    sequences = open_sequences("rgbd", write_recording(tmp_path / "data", frames=frames))
+    return evaluate(method, sequences, protocol, tmp_path / "run", **options)
+
+
+def test_one_scale_and_shift_brings_back_what_is_affine(tmp_path: Path) -> None:
+    found = run(tmp_path, Known(exact), PAPER).sequences[0]
+    assert (found.scale, found.shift) == pytest.approx((2.0, -0.6), rel=1e-4)
+    assert found.metrics["abs_rel"] < 1e-5
+    assert found.metrics["delta1"] == 1
+    assert found.metrics["si_boundary_f1"] == pytest.approx(1, abs=1e-3)
+    assert found.metrics["relative_temporal_difference"] < 1e-3
+    assert "temporal_alignment_error" not in found.metrics, "there are no poses"
+    assert found.frames == 4
+    assert all(len(values) == 4 for values in found.per_frame.values())
+    assert found.per_frame["relative_temporal_difference"][0] is None
+
+
+def test_every_metric_is_that_of_the_whole_clip(tmp_path: Path) -> None:
+    """Frame by frame from the disk, or all at once in memory: the same numbers."""
+    found = run(tmp_path, Known(noisy), PAPER, frames=5).sequences[0].metrics
+    depth, mask = truth(5)
+    disparity = np.stack([noisy(np.where(m, d, 1), i) for i, (d, m) in enumerate(zip(depth, mask, strict=True))])
+    aligned = metrics.align(disparity.astype(np.float32), depth, mask, (1e-3, 80))
+    for name in metrics.ACCURACY:
+        assert found[name] == pytest.approx(getattr(metrics, name)(aligned, depth, mask), rel=1e-6), name
+    rgb = np.stack([np.random.default_rng(i).integers(0, 255, (*SIZE, 3)).astype(np.uint8) for i in range(5)])
+    for name, value in metrics.rgb_boundary(aligned.astype(np.float32), rgb, mask).items():
+        assert found[f"rgb_boundary_{name}"] == pytest.approx(value), name
+    difference = metrics.relative_temporal_difference(aligned, depth, mask)
+    assert found["relative_temporal_difference"] == pytest.approx(difference, rel=1e-6)
+
+
+def test_wander_is_what_one_scale_for_the_clip_costs(tmp_path: Path) -> None:
+    steady, wandering = (run(tmp_path / n, Known(a)).sequences[0] for n, a in (("a", noisy), ("b", drifting)))
+    assert steady.metrics["wander"] == pytest.approx(1, abs=0.02)
+    assert wandering.metrics["wander"] > 1e3
+    assert wandering.metrics["abs_rel_per_frame"] < 1e-5
+    assert wandering.metrics["abs_rel_per_clip"] == wandering.metrics["abs_rel"] > 0.05
+    ratios = np.array(wandering.per_frame["frame_scale"]) * (1 + 0.2 * np.arange(4))
+    np.testing.assert_allclose(ratios, 2, rtol=1e-4)
+
+
+def test_the_scope_decides_which_fit_counts(tmp_path: Path) -> None:
+    results = {
+        scope: run(tmp_path / scope, Known(drifting), replace(ABS_REL, scope=scope, window=1)).sequences[0]
+        for scope in ("clip", "frame", "first-window")
+    }
+    assert results["frame"].metrics["abs_rel"] < 1e-5
+    assert (results["frame"].scale, results["frame"].shift) == (None, None)
+    first = results["first-window"]
+    assert (first.scale, first.shift) == pytest.approx((2.0, -0.6), rel=1e-4)
+    assert first.per_frame["abs_rel"][0] < 1e-5 < 0.05 < first.per_frame["abs_rel"][3]
+    assert results["clip"].metrics["abs_rel"] < first.metrics["abs_rel"]
+
+
+@pytest.mark.parametrize("fit", ["scale", "median"])
+def test_scale_alone_cannot_mend_a_shift(tmp_path: Path, fit: str) -> None:
+    pure = run(tmp_path / "a", Known(lambda d, _: 0.5 / d), replace(ABS_REL, fit=fit)).sequences[0]
+    shifted = run(tmp_path / "b", Known(exact), replace(ABS_REL, fit=fit)).sequences[0]
+    assert pure.metrics["abs_rel"] < 1e-4
+    assert (pure.scale, pure.shift) == pytest.approx((2.0, 0), rel=1e-4)
+    assert shifted.metrics["abs_rel"] > 0.05
+
+
+def test_predictions_of_the_other_space_are_inverted(tmp_path: Path) -> None:
+    for space, protocol_space in (("depth", "disparity"), ("disparity", "depth")):
+        method = Known(lambda d, _: 3 * d if space == "depth" else 3 / d, space=space)  # noqa: B023
+        found = run(tmp_path / space, method, replace(ABS_REL, space=protocol_space)).sequences[0]
+        assert found.metrics["abs_rel"] < 1e-5, space
+    depth = run(tmp_path / "c", Known(lambda d, _: 3 * d + 1, space="depth"), replace(ABS_REL, space="depth"))
+    assert depth.sequences[0].metrics["abs_rel"] < 1e-5
+
+
+def test_a_sequence_with_an_empty_frame_is_skipped_or_only_that_frame(tmp_path: Path) -> None:
+    data = write_recording(tmp_path / "data", "a", frames=7, empty=(4,))
+    sequences = open_sequences("rgbd", write_recording(data, "b", frames=3))
+    found = evaluate(Known(exact), sequences, ABS_REL, tmp_path / "run").sequences
+    assert [one.skipped for one in found] == ["frame 00004 has no pixel of known depth", None]
+    assert found[0].metrics == {}
+    lenient = evaluate(Known(exact), sequences, replace(ABS_REL, skip="frame"), tmp_path / "lenient").sequences[0]
+    assert lenient.skipped is None
+    assert lenient.metrics["abs_rel"] < 1e-5
+    assert [value is None for value in lenient.per_frame["abs_rel"]] == [False] * 4 + [True] + [False] * 2
+
+
+def test_wrong_units_are_named_with_the_likely_ones(tmp_path: Path) -> None:
+    data = write_recording(tmp_path / "data")
+    sequences = open_sequences("rgbd", data, per_metre=1)
+    found = evaluate(Known(exact), sequences, ABS_REL, tmp_path / "run").sequences[0]
+    assert found.skipped is not None
+    assert "is it stored in 1000 units a metre, not 1?" in found.skipped
+    narrowed = replace(ABS_REL, range_m=(20.0, 30.0))
+    found = evaluate(Known(exact), open_sequences("rgbd", data), narrowed, tmp_path / "narrow").sequences[0]
+    assert found.skipped == "frame 00000 has no depth in 20 … 30 m"
+
+
+def test_a_narrower_range_leaves_out_pixels(tmp_path: Path) -> None:
+    found = run(tmp_path, Known(noisy), replace(ABS_REL, range_m=(1.0, 3.0)))
+    depth, mask = truth(4)
+    disparity = np.stack([noisy(np.where(m, d, 1), i) for i, (d, m) in enumerate(zip(depth, mask, strict=True))])
+    mask &= (depth >= 1) & (depth <= 3)
+    aligned = metrics.align(disparity.astype(np.float32), depth, mask, (1, 3))
+    assert found.sequences[0].metrics["abs_rel"] == pytest.approx(metrics.abs_rel(aligned, depth, mask), rel=1e-6)
+
+
+def test_only_the_first_frames_and_sequences_count(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name in ("a", "b", "c"):
+        write_recording(data, name, frames=5, empty=(3,))
+    found = evaluate(
+        Known(exact), open_sequences("rgbd", data), replace(ABS_REL, frames=2, sequences=2), tmp_path / "run"
+    )
+    assert [(one.name, one.frames, one.skipped) for one in found.sequences] == [("a", 2, None), ("b", 2, None)]
+
+
+def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name in ("a", "b", "c"):
+        write_recording(data, name)
+    sequences = open_sequences("rgbd", data)
+
+    def broken(depth_m: np.ndarray, frame: int) -> np.ndarray:
+        if len(method.asked) == 2 and frame == 3:
+            raise KeyboardInterrupt
+        return exact(depth_m, frame)
+
+    method = Known(broken)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(method, sequences, ABS_REL, tmp_path / "run")
+    assert [one.name for one in read(tmp_path / "run" / RESULTS).sequences] == ["a"]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [RESULTS]
+    method = Known(exact)
+    resumed = evaluate(method, sequences, ABS_REL, tmp_path / "run")
+    assert method.asked == ["b", "c"]
+    whole = evaluate(Known(exact), sequences, ABS_REL, tmp_path / "whole")
+    assert [replace(one, seconds=0) for one in resumed.sequences] == [replace(o, seconds=0) for o in whole.sequences]
+    assert read(tmp_path / "run" / RESULTS) == replace(resumed, protocol=read(tmp_path / "run" / RESULTS).protocol)
+
+
+def test_a_folder_with_another_evaluation_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, Known(exact))
+    with pytest.raises(OptionError, match="scope 'clip' then, 'frame' now\\); choose another output folder"):
+        run(tmp_path, Known(exact), replace(ABS_REL, scope="frame"))
+    with pytest.raises(OptionError, match="commit None then, 'b' now"):
+        run(tmp_path, Known(exact), conditions={"commit": "b"})
+    with pytest.raises(OptionError, match="holds another evaluation"):
+        run(tmp_path, Known(exact, name="other"))
+
+
+def test_what_a_method_learns_from_the_data_does_not_end_a_resumed_run(tmp_path: Path) -> None:
+    data = write_recording(write_recording(tmp_path / "data", "a"), "b")
+    sequences = open_sequences("rgbd", data)
+    for last in (1, 2):
+        method = Known(exact)
+        method.stated["resized"] = {}
+
+        def tell(depth_m: np.ndarray, frame: int, method: Known = method) -> np.ndarray:
+            method.stated["resized"] = {method.asked[-1]: "24x32"}
+            return exact(depth_m, frame)
+
+        method.answer = tell
+        found = evaluate(method, sequences[:last], ABS_REL, tmp_path / "run")
+    assert found.conditions["resized"] == {}
+    assert found.conditions["learnt from the data"] == {"resized": {"a": "24x32", "b": "24x32"}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda d, i: np.where(d > 2, np.nan, d), "known on rgbd office, frame 00000: the prediction is not finite"),
+        (lambda d, i: np.full_like(d, np.inf) if i == 2 else d, "frame 00002: the prediction is not finite"),
+        (lambda d, i: d[:, :20], "the prediction is 20 × 24, the frames 32 × 24"),
+        (lambda d, i: np.zeros_like(d), "known on rgbd office: no pixel has both"),
+        (lambda d, i: d[0], "the prediction is 32, the frames 32 × 24"),
+    ],
+)
+def test_a_prediction_that_cannot_be_measured_is_named(tmp_path: Path, answer: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        run(tmp_path, Known(answer))
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_other_numbers_of_frames_are_refused(tmp_path: Path) -> None:
+    class Cut(Known):
+        def predict(self, sequence):
+            yield from list(super().predict(sequence))[:-1]
+
+    class Long(Known):
+        def predict(self, sequence):
+            yield from super().predict(sequence)
+            yield np.ones((2, *SIZE), np.float32)
+
+    with pytest.raises(InputError, match="3 frames are predicted, and the sequence has 4"):
+        run(tmp_path / "a", Cut(exact))
+    with pytest.raises(InputError, match="more than 4 frames are predicted"):
+        run(tmp_path / "b", Long(exact))
+
+
+def test_nan_where_no_truth_is_known_does_no_harm(tmp_path: Path) -> None:
+    def answer(depth_m: np.ndarray, frame: int) -> np.ndarray:
+        predicted = exact(depth_m, frame)
+        predicted[-1] = np.nan
+        return predicted
+
+    assert run(tmp_path, Known(answer), PAPER).sequences[0].metrics["abs_rel"] < 1e-5
+
+
+def test_kept_predictions_are_what_was_predicted(tmp_path: Path) -> None:
+    run(tmp_path, Known(exact), keep=True)
+    kept = np.load(tmp_path / "run" / PREDICTIONS / "rgbd" / "office.npy")
+    depth, mask = truth(4)
+    np.testing.assert_allclose(kept[mask], exact(depth, 0)[mask], rtol=1e-6)
+    assert kept.dtype == np.float32
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [PREDICTIONS, RESULTS]
+
+
+def test_poses_give_the_temporal_alignment_error(tmp_path: Path) -> None:
+    """Virtual flights have poses: without motion, an error is what the depth itself changes."""
+    data = tmp_path / "room" / "Easy" / "P000"
+    for frame in range(3):
+        (data / "image_left").mkdir(parents=True, exist_ok=True)
+        (data / "depth_left").mkdir(parents=True, exist_ok=True)
+        from PIL import Image
+
+        Image.new("RGB", SIZE[::-1], (frame, 0, 0)).save(data / "image_left" / f"{frame:06d}_left.png")
+        depth = np.linspace(2, 4, SIZE[0] * SIZE[1], dtype=np.float32).reshape(SIZE)
+        np.save(data / "depth_left" / f"{frame:06d}_left_depth.npy", depth)
+    (data / "pose_left.txt").write_text("0 0 0 0 0 0 1\n" * 3)
+    sequences = open_sequences("tartanair", tmp_path)
+    protocol = Protocol("p", metrics=("temporal_alignment_error",), scope="first-window", window=1)
+    steady = evaluate(Known(exact), sequences, protocol, tmp_path / "a").sequences[0]
+    assert steady.metrics["temporal_alignment_error"] < 1e-6
+    pulsing = Known(lambda d, i: 1 / (d * (1.1 if i == 1 else 1)))
+    found = evaluate(pulsing, sequences, protocol, tmp_path / "b").sequences[0]
+    both_ways = (0.1 + (1 - 1 / 1.1)) / 2
+    assert found.per_frame["temporal_alignment_error"][1:] == pytest.approx([both_ways] * 2, rel=1e-4)
+
+
+def test_progress_counts_both_passes(tmp_path: Path) -> None:
+    told: list[int] = []
+    run(tmp_path, Known(exact), progress=lambda _, done: told.append(done))
+    assert told == list(range(1, 9))

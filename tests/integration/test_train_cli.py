@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -19,29 +18,23 @@ import pytest
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 pytest.importorskip("numba", reason="the train extra is not installed")
 
+from train_runs import ENVIRONMENT, losses, train_command
+
 from dvd.train.tracking import read_history
 
 Run = Callable[..., Any]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-TINY = [
-    *("--images.scenes.scenes", "8", "--clips.scenes.scenes", "4", "--source.scenes.scenes", "2"),
+STEPS = [
     *("--vae.steps", "4", "--vae.warm-up", "1", "--pretrain.steps", "4", "--pretrain.warm-up", "1"),
-    *("--adapt.steps", "8", "--adapt.warm-up", "1", "--validation.every", "4", "--validation.clips", "2"),
-    *("--precision", "fp32", "--save-every", "3", "--log-every", "1", "--processes", "1"),
+    *("--adapt.steps", "8", "--adapt.warm-up", "1"),
 ]
 
 
 def train(folder: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "dvd", "train", "smoke", "-o", str(folder), *TINY, *more]
+    return train_command("smoke", folder, *STEPS, *more)
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
-
-
-def losses(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
-    rows = read_history(folder / "history.jsonl")
-    return {(row["phase"], row["step"]): row for row in rows if "grad_norm" in row}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +81,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_losses(whole: Path, tmp_path: 
     for after in (1, 2, 9, 14):  # steps of the history: in the VAE, the flow and the adaptation
         process = subprocess.Popen(train(folder), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         wanted = time.monotonic() + 120
-        while len(losses(folder) if (folder / "history.jsonl").exists() else ()) < after:
+        while len(losses(folder)) < after:
             assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
             assert time.monotonic() < wanted
             time.sleep(0.01)
@@ -117,7 +110,7 @@ def test_sigterm_saves_first(whole: Path, tmp_path: Path) -> None:
     command[command.index("--adapt.steps") + 1] = "500"
     process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wanted = time.monotonic() + 120
-    while not any(phase == "adapt" for phase, _ in (losses(folder) if (folder / "history.jsonl").exists() else ())):
+    while not any(phase == "adapt" for phase, _ in losses(folder)):
         assert process.poll() is None
         assert time.monotonic() < wanted
         time.sleep(0.01)

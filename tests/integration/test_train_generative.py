@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -21,30 +19,21 @@ from PIL import Image
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 pytest.importorskip("numba", reason="the train extra is not installed")
 
+from train_runs import ENVIRONMENT, losses, train_command
+
 from dvd.train.recipes import GENERATIVE, PAPER, RECIPES, SMOKE, SMOKE_GENERATIVE
 from dvd.train.settings import AdaptPhase, FlowPhase, Phase, Recipe
 from dvd.train.tracking import read_history
 
 Run = Callable[..., Any]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-TINY = [
-    *("--images.scenes.scenes", "8", "--clips.scenes.scenes", "4", "--source.scenes.scenes", "2"),
+STEPS = [
     *("--vae.steps", "2", "--vae.warm-up", "1", "--pretrain.steps", "2", "--pretrain.warm-up", "1"),
     *("--depth.steps", "8", "--depth.warm-up", "1", "--depth.sampler-steps", "3"),
-    *("--validation.every", "4", "--validation.clips", "2"),
-    *("--precision", "fp32", "--save-every", "3", "--log-every", "1", "--processes", "1"),
 ]
 
 
 def train(folder: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "dvd", "train", "smoke-generative", "-o", str(folder), *TINY, *more]
-
-
-def losses(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
-    if not (folder / "history.jsonl").exists():
-        return {}
-    rows = read_history(folder / "history.jsonl")
-    return {(row["phase"], row["step"]): row for row in rows if "grad_norm" in row}
+    return train_command("smoke-generative", folder, *STEPS, *more)
 
 
 @pytest.fixture(scope="module")

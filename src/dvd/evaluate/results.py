@@ -15,7 +15,9 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class SequenceResult:
-    """One sequence. `per_frame` holds a list per metric, None for frames that were skipped; `metrics` are their means.
+    """One sequence. `per_frame` holds a list per metric, None for frames that were skipped.
+
+    `metrics` are their means, and what is of the sequence as a whole: boundaries from summed counts, ratios, seams.
 
     `skipped` says why the whole sequence does not count, or is None.
     """

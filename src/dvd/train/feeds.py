@@ -11,7 +11,7 @@ from dvd.data.layouts import open_source
 from dvd.data.procedural.shards import read_shard, write_shards
 from dvd.data.sources import RawClip, Source
 from dvd.errors import InputError, OptionError
-from dvd.train.mixture import Feed, draws
+from dvd.train.mixture import Feed
 from dvd.train.settings import Phase, Recipe, Size, SourceSettings
 
 
@@ -118,4 +118,4 @@ def _shown(sizes: set[Size], frames: set[int]) -> str:
 
 
 def _phases_of(recipe: Recipe, settings: SourceSettings) -> list[Phase]:
-    return [phase for phase in recipe.phases if draws(phase.mixture, settings.kind)]
+    return [phase for phase in recipe.phases if settings.kind in phase.mixture.kinds]

@@ -21,7 +21,7 @@ from dvd.data.sequences import see
 from dvd.data.sources import BadSample, RawClip, Source
 from dvd.errors import InputError, OptionError
 from dvd.train.checkpoints import writing
-from dvd.train.settings import Kind, Mixture, Phase, Size, SourceSettings
+from dvd.train.settings import Kind, Phase, Size, SourceSettings
 
 log = logging.getLogger(__name__)
 
@@ -184,11 +184,11 @@ class Mixer:
 
     def _refuse_what_does_not_divide(self) -> None:
         pieces = self.share.world * self.phase.accumulate
-        if not any(self.feeds[kind] for kind in KINDS if draws(self.mixture, kind)):
+        if not any(self.feeds[kind] for kind in self.mixture.kinds):
             raise OptionError(f"phase {self.phase.name} has no source to draw from; give one a weight above 0")
         batches: dict[Kind, int] = {"image": self.mixture.image_batch, "video": self.mixture.video_batch}
         for kind, batch in batches.items():
-            if not draws(self.mixture, kind) or not self.feeds[kind]:
+            if kind not in self.mixture.kinds or not self.feeds[kind]:
                 continue
             if batch % pieces:
                 raise OptionError(
@@ -207,11 +207,6 @@ class Mixer:
 def _choose(feeds: Sequence[Feed], random: np.random.Generator) -> Feed:
     weights = np.array([feed.settings.weight for feed in feeds])
     return feeds[int(random.choice(len(feeds), p=weights / weights.sum()))]
-
-
-def draws(mixture: Mixture, kind: Kind) -> bool:
-    """Whether a mixture has clips of that kind at all."""
-    return mixture.mode not in KINDS or mixture.mode == kind
 
 
 def samples_per_step(phase: Phase, sources: Sequence[SourceSettings]) -> int:

@@ -28,8 +28,6 @@ KEPT_BY_VAE = 20
 """Values kept for the backward pass, per residual block of the VAE's first level, and what that pass needs itself."""
 KEPT_BY_ENCODER = 1500
 """Bytes per pixel that dvd-mini's ImageNet encoder keeps."""
-MIXED = ("paired", "weighted", "sequential")
-"""Modes that draw images and videos."""
 
 
 def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[str]:
@@ -173,7 +171,7 @@ def _trained(phase: Phase, networks: Networks) -> int:
 def _parts(recipe: Recipe, phase: Phase, processes: int) -> list[_Part]:
     """The largest micro-batch of either kind that the phase draws."""
     mixture, pieces = phase.mixture, phase.accumulate * processes
-    sources = [source for source in recipe.sources if source.weight and mixture.mode in (*MIXED, source.kind)]
+    sources = [source for source in recipe.sources if source.weight and source.kind in mixture.kinds]
     clips = {"video": mixture.video_batch, "image": mixture.image_batch}
     frames = {"video": mixture.frames, "image": 1}
     return [

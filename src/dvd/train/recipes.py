@@ -75,6 +75,18 @@ GENERATIVE = replace(
 SMALL = ((112, 144), (96, 160), (128, 128), (144, 192))
 DEPLOYED = ((144, 192), (144, 256), (192, 256), (192, 160))
 
+MINI_IMAGES = AdaptPhase(
+    name="images",
+    steps=5000,
+    rate=1e-3,
+    encoder_rate=1e-4,
+    muon=True,
+    betas=(0.9, 0.98),
+    warm_up=300,
+    average=0.998,
+    mixture=Mixture("image", image_batch=16, sizes=SMALL),
+)
+
 MINI = Recipe(
     name="dvd-mini",
     summary="the embedded model: ImageNet encoder, small transformer, small causal VAE, on procedural scenes",
@@ -98,27 +110,13 @@ MINI = Recipe(
             betas=(0.9, 0.95),
             mixture=Mixture("paired", video_batch=1, image_batch=8, frames=9, sizes=((96, 128),)),
         ),
-        AdaptPhase(
-            name="images",
-            steps=5000,
-            rate=1e-3,
-            encoder_rate=1e-4,
-            muon=True,
-            betas=(0.9, 0.98),
-            warm_up=300,
-            average=0.998,
-            mixture=Mixture("image", image_batch=16, sizes=SMALL),
-        ),
-        AdaptPhase(
+        MINI_IMAGES,
+        replace(
+            MINI_IMAGES,
             name="clips",
             steps=1200,
-            rate=1e-3,
-            encoder_rate=1e-4,
-            muon=True,
-            betas=(0.9, 0.98),
             warm_up=100,
             schedule="trapezoid",
-            average=0.998,
             mixture=Mixture("paired", video_batch=2, image_batch=8, frames=33, sizes=DEPLOYED),
         ),
         DecoderPhase(

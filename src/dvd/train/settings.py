@@ -82,10 +82,13 @@ class Mixture:
     sizes: tuple[Size, ...] = ((480, 640),)
     """Height and width; where there are several, every micro-batch draws one, so that no grid is the only one known."""
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What the mode draws at all."""
+        return (self.mode,) if self.mode in ("image", "video") else ("image", "video")
+
     def __post_init__(self) -> None:
-        used = {"video": (self.video_batch,), "image": (self.image_batch,)}.get(
-            self.mode, (self.video_batch, self.image_batch)
-        )
+        used = tuple({"image": self.image_batch, "video": self.video_batch}[kind] for kind in self.kinds)
         if min(used) < 1:
             raise OptionError(f"mode {self.mode} needs batches of at least 1; they are {used}")
         if self.frames % 4 != 1:
@@ -297,7 +300,7 @@ class Recipe:
             )
         kinds = {source.kind for source in self.sources if source.weight > 0}
         mode = phase.mixture.mode
-        wanted = {"paired": {"image", "video"}, "sequential": {"image", "video"}, "weighted": set()}.get(mode, {mode})
+        wanted = set() if mode == "weighted" else set(phase.mixture.kinds)
         if missing := sorted(wanted - kinds):
             raise OptionError(
                 f"phase {phase.name} is {mode} but no source gives {' or '.join(missing)} clips; add one or change mode"

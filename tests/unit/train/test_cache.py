@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 
+from golden_run import golden_recipe
+
 from dvd.errors import InputError, OptionError
-from dvd.train.adapters import Adaptation
 from dvd.train.cache import cache
 from dvd.train.loop import train
-from dvd.train.recipes import MINI, PAPER, SMOKE
-from dvd.train.settings import AdaptPhase, Mixture, ModelSettings, Recipe, SourceSettings
+from dvd.train.recipes import MINI, SMOKE
+from dvd.train.settings import Recipe
 from dvd.train.tracking import read_history
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -25,27 +24,7 @@ GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     """The paper's form on the golden weights and a folder of seven frames."""
-    random = np.random.default_rng(0)
-    for index in range(7):
-        for kind in ("rgb", "depth"):
-            (tmp_path / "rgbd" / kind).mkdir(parents=True, exist_ok=True)
-        pixels = random.integers(0, 256, (36, 50, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "rgbd" / "rgb" / f"{index:04d}.png")
-        depth = random.integers(1000, 9000, (36, 50)).astype(np.uint16)
-        Image.fromarray(depth).save(tmp_path / "rgbd" / "depth" / f"{index:04d}.png")
-    mixture = Mixture("paired", video_batch=2, image_batch=4, frames=5, sizes=((32, 48),))
-    return replace(
-        PAPER,
-        model=ModelSettings("wan", weights=str(GOLDEN)),
-        adaptation=Adaptation(rank=4, alpha=4),
-        sources=(SourceSettings("stills", "rgbd", "image"), SourceSettings("clips", "rgbd", "video")),
-        phases=(AdaptPhase(name="adapt", steps=3, rate=1e-3, accumulate=2, mixture=mixture),),
-        validation=None,
-        data=tmp_path,
-        precision="fp32",
-        trackers=(),
-        log_every=1,
-    )
+    return golden_recipe(tmp_path, {"steps": 3, "accumulate": 2}, 2, 4, precision="fp32")
 
 
 def losses(folder: Path) -> list[tuple[float, float, float]]:

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 pytest.importorskip("accelerate", reason="the train extra is not installed")
@@ -31,12 +30,12 @@ from accelerate.commands.launch import _validate_launch_command, launch_command_
 from accelerate.state import AcceleratorState
 from accelerate.utils import DeepSpeedPlugin, DistributedType, FullyShardedDataParallelPlugin
 from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
+from golden_run import CLIPS, golden_recipe
 
 from dvd.errors import OptionError
-from dvd.train.adapters import Adaptation
 from dvd.train.loop import train
 from dvd.train.recipes import PAPER, RECIPES, SMOKE
-from dvd.train.settings import AdaptPhase, Mixture, ModelSettings, Recipe, SourceSettings, Validation
+from dvd.train.settings import ModelSettings, Recipe, Validation
 from dvd.train.split import instruct, refuse_what_is_not_split
 from dvd.train.tracking import read_history
 
@@ -173,27 +172,14 @@ def fresh() -> Iterator[None]:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     """The paper's form on the golden weights and a folder of seven frames, validated on the same."""
-    random = np.random.default_rng(0)
-    for index in range(7):
-        for kind in ("rgb", "depth"):
-            (tmp_path / "rgbd" / kind).mkdir(parents=True, exist_ok=True)
-        pixels = random.integers(0, 256, (36, 50, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "rgbd" / "rgb" / f"{index:04d}.png")
-        depth = random.integers(1000, 9000, (36, 50)).astype(np.uint16)
-        Image.fromarray(depth).save(tmp_path / "rgbd" / "depth" / f"{index:04d}.png")
-    mixture = Mixture("paired", video_batch=4, image_batch=8, frames=5, sizes=((32, 48),))
-    clips = SourceSettings("clips", "rgbd", "video")
-    return replace(
-        PAPER,
+    return golden_recipe(
+        tmp_path,
+        {"steps": 6, "accumulate": 2, "clip_norm": 0.5},
+        4,
+        8,
         model=ModelSettings("wan", weights=str(GOLDEN), gradient_checkpointing=True),
-        adaptation=Adaptation(rank=4, alpha=4),
-        sources=(SourceSettings("stills", "rgbd", "image"), clips),
-        phases=(AdaptPhase(name="adapt", steps=6, rate=1e-3, accumulate=2, clip_norm=0.5, mixture=mixture),),
-        validation=Validation(clips, every=3, clips=2, frames=5, size=(32, 48), samples=0),
-        data=tmp_path,
+        validation=Validation(CLIPS, every=3, clips=2, frames=5, size=(32, 48), samples=0),
         precision="bf16",
-        trackers=(),
-        log_every=1,
         save_every=2,
         keep=3,
     )

@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 pytest.importorskip("peft", reason="the train extra is not installed")
 
 from accelerate.state import AcceleratorState
+from golden_run import golden_recipe
 
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.train.adapters import Adaptation, adapt
 from dvd.train.loop import train
 from dvd.train.networks import base_dtype, build, outline
 from dvd.train.recipes import MINI, PAPER, RECIPES
-from dvd.train.settings import AdaptPhase, Mixture, ModelSettings, Recipe, SourceSettings
+from dvd.train.settings import ModelSettings, Recipe
 from dvd.train.tracking import read_history
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -99,27 +98,7 @@ def test_the_outline_of_weights_in_a_folder_has_their_sizes() -> None:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     """The paper's form on the golden weights and a folder of seven frames."""
-    random = np.random.default_rng(0)
-    for index in range(7):
-        for kind in ("rgb", "depth"):
-            (tmp_path / "rgbd" / kind).mkdir(parents=True, exist_ok=True)
-        pixels = random.integers(0, 256, (36, 50, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "rgbd" / "rgb" / f"{index:04d}.png")
-        depth = random.integers(1000, 9000, (36, 50)).astype(np.uint16)
-        Image.fromarray(depth).save(tmp_path / "rgbd" / "depth" / f"{index:04d}.png")
-    mixture = Mixture("paired", video_batch=1, image_batch=2, frames=5, sizes=((32, 48),))
-    return replace(
-        PAPER,
-        model=ModelSettings("wan", weights=str(GOLDEN)),
-        adaptation=LORA,
-        sources=(SourceSettings("stills", "rgbd", "image"), SourceSettings("clips", "rgbd", "video")),
-        phases=(AdaptPhase(name="adapt", steps=3, rate=1e-3, mixture=mixture),),
-        validation=None,
-        data=tmp_path,
-        precision="bf16",
-        trackers=(),
-        log_every=1,
-    )
+    return golden_recipe(tmp_path, {"steps": 3}, 1, 2, precision="bf16")
 
 
 def test_a_run_learns_and_exports_the_same_whatever_its_base_is_kept_in(

@@ -10,6 +10,9 @@ import numpy as np
 
 from dvd.data.procedural.scene import Scene, Stage
 
+RATES = (4.0, 7.5, 15.0, 24.0, 30.0)
+"""Frames a second. The low ones are what a slow shutter, a skipped frame or a quick hand make of a window: its first
+frame and its last show different parts of a scene, at one scale."""
 MOVES = ("tripod", "hand", "walk", "pan", "car", "drone")
 
 
@@ -80,36 +83,37 @@ def plan(random: Random, scene: Scene, frames: int, height: int, width: int) -> 
     """A camera path through a scene; one frame is one view at time 0."""
     intrinsics = lens(random, height, width)
     at, yaw, pitch, roll = place(random, scene.stage)
-    rate = random.choice((10.0, 15.0, 24.0, 30.0))
-    times = np.arange(frames) / rate
+    times = np.arange(frames) / random.choice(RATES)
+    seconds = max(float(times[-1]), 1 / max(RATES))
     start = random.uniform(0.0, 1.0)
     move = "tripod" if frames == 1 else _move(random, scene.stage)
     position = np.repeat(at[None], frames, 0)
     yaws, pitches, rolls = (np.full(frames, angle) for angle in (yaw, pitch, roll))
     ahead = np.array([np.cos(yaw), np.sin(yaw), 0.0])
     if move in ("hand", "walk", "pan"):
-        shake, turn = random.uniform(0.005, 0.06), radians(random.uniform(0.3, 2.5))
+        shake, turn = random.uniform(0.005, 0.08), radians(0.3 * 27 ** random.random())
         position = position + np.stack([shake * wander(random, times, 0.7) for _ in range(3)], 1)
         yaws, pitches = yaws + turn * wander(random, times, 0.8), pitches + turn * wander(random, times, 0.9)
         rolls = rolls + 0.6 * turn * wander(random, times, 0.8)
     if move == "walk":
-        speed = random.uniform(0.3, 1.5) * random.choice((1, 1, 1, -1))
+        speed = min(random.uniform(0.3, 1.5), 3 / seconds) * random.choice((1, 1, 1, -1))
         aside = random.uniform(-0.5, 0.5)
         step = np.array([ahead[0] - aside * ahead[1], ahead[1] + aside * ahead[0], 0.0])
         position = position + speed * times[:, None] * step
         position[:, 2] += random.uniform(0.0, 0.03) * np.sin(2 * pi * 1.8 * times)
     elif move == "pan":
-        yaws = yaws + radians(random.uniform(-40, 40)) * times
-        pitches = pitches + radians(random.uniform(-12, 12)) * times
-        slide = np.array([random.uniform(-0.4, 0.4) for _ in range(3)]) * np.array([1, 1, 0.4])
+        yaws = yaws + _turn(random, 120, 60, seconds) * times
+        pitches = pitches + _turn(random, 30, 15, seconds) * times
+        slide = np.array([random.uniform(-0.4, 0.4) for _ in range(3)]) * np.array([1, 1, 0.4]) / max(1.0, seconds / 3)
         position = position + times[:, None] * slide
     elif move == "car":
-        speed = random.uniform(2.0, 14.0)
+        speed = min(random.uniform(2.0, 14.0), 40 / seconds)
         position = position + speed * times[:, None] * ahead
         yaws = yaws + radians(random.uniform(-6, 6)) * times
         pitches = pitches + radians(0.25) * wander(random, times, 1.5)
     elif move == "drone":
         drift = np.array([random.uniform(-3, 3), random.uniform(-3, 3), random.uniform(-0.3, 0.8)])
+        drift = drift / max(1.0, seconds / 3)
         position = position + times[:, None] * drift
         yaws = yaws + radians(random.uniform(-20, 20)) * times
         rolls = rolls + radians(1.5) * wander(random, times, 0.5)
@@ -120,9 +124,14 @@ def plan(random: Random, scene: Scene, frames: int, height: int, width: int) -> 
     return Path(intrinsics, poses, times + start, move)
 
 
+def _turn(random: Random, farthest: float, fastest: float, seconds: float) -> float:
+    """Radians a second of an even turn: by up to `farthest` degrees in all, at up to `fastest` a second."""
+    return radians(random.uniform(-1, 1) * min(farthest / seconds, fastest))
+
+
 def _move(random: Random, stage: Stage) -> str:
     outdoors = stage.heading is not None
-    weights = (0.15, 0.2, 0.1, 0.1, 0.35, 0.1) if outdoors else (0.15, 0.4, 0.25, 0.2, 0.0, 0.0)
+    weights = (0.15, 0.2, 0.1, 0.1, 0.35, 0.1) if outdoors else (0.1, 0.3, 0.3, 0.3, 0.0, 0.0)
     if not stage.walking:
         weights = (0.2, 0.6, 0.0, 0.2, 0.0, 0.0)
     return random.choices(MOVES, weights)[0]

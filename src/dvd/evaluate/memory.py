@@ -6,6 +6,7 @@ and rounded up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,6 +78,12 @@ def need_of(
         return mini_need(size, window, overlap, dtype)
     configs = backbone.transformer.config, backbone.vae.config
     return wan_need(size, window, overlap, dtype, backbone.device, *configs)
+
+
+def at_once(needs: Sequence[Need]) -> int:
+    """Bytes of several forms of a model that are held together and run in turns: the program is there once."""
+    weights = sum(need.weights - PROGRAM_BYTES for need in needs)
+    return PROGRAM_BYTES + weights + max(need.activations + need.frames for need in needs)
 
 
 def _waiting(size: tuple[int, int], window: int, overlap: int) -> int:

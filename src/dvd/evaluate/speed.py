@@ -1,7 +1,7 @@
-"""Latency and throughput of several ways to do the same work, side by side in one run.
+"""Latency, arithmetic and peak memory of several pieces of work, side by side in one run.
 
-Machines drift while they are measured, so the ways take turns and their order turns too; what is reported is a median
-with its spread, the arithmetic counted by PyTorch, and the conditions.
+Machines drift while they are measured, so the works take turns and their order turns too; what is reported is a median
+with its spread, the arithmetic counted by PyTorch, the memory at its peak, and the conditions.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from dvd.evaluate.peak import UNKNOWN, Peak, peak_of
 from dvd.hardware import cpu_name, device_name
 
 K = TypeVar("K", bound=Hashable)
@@ -25,10 +26,11 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of each repeat of one way, and the floating-point operations (two per multiply-add) of one repeat."""
+    """Seconds of each repeat of one work; operations (two per multiply-add) and peak memory of one repeat."""
 
     seconds: tuple[float, ...]
     flops: int
+    peak: Peak = UNKNOWN
 
     @property
     def median(self) -> float:
@@ -47,19 +49,22 @@ class Timing:
 
 
 @torch.inference_mode()
-def race(ways: Mapping[K, Callable[[], object]], repeats: int, device: torch.device | str = "cpu") -> dict[K, Timing]:
-    """Times every way `repeats` times after one warm-up, in turns whose order rotates, without gradients.
+def race(works: Mapping[K, Callable[[], object]], repeats: int, device: torch.device | str = "cpu") -> dict[K, Timing]:
+    """Times every work `repeats` times after two warm-ups, in turns whose order rotates, without gradients.
 
-    The operations are counted during the warm-up; raises ValueError where `repeats` is less than 1.
+    The operations are counted in the first warm-up and the memory in the second; neither is timed. Raises ValueError
+    where `repeats` is less than 1.
     """
     if repeats < 1:
         raise ValueError(f"a race needs at least one repeat, not {repeats}")
-    flops = {name: count_flops(way) for name, way in ways.items()}
-    seconds: dict[K, list[float]] = {name: [] for name in ways}
+    device = torch.device(device)
+    flops = {name: count_flops(work) for name, work in works.items()}
+    peaks = {name: peak_of(work, device) for name, work in works.items()}
+    seconds: dict[K, list[float]] = {name: [] for name in works}
     for turn in range(repeats):
-        for name in _rotated(list(ways), turn):
-            seconds[name].append(_clock(ways[name], torch.device(device)))
-    return {name: Timing(tuple(seconds[name]), flops[name]) for name in ways}
+        for name in _rotated(list(works), turn):
+            seconds[name].append(_clock(works[name], device))
+    return {name: Timing(tuple(seconds[name]), flops[name], peaks[name]) for name in works}
 
 
 def count_flops(work: Callable[[], object]) -> int:

@@ -1,94 +1,115 @@
-"""The arithmetic of `dvd bench`, and one quick run."""
+"""`dvd bench`: one quick run, what it takes and what it refuses."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 import pytest
-import torch
+from golden_run import GOLDEN
+from synth import make_video
 
 from dvd.apps import bench, cli
-from dvd.apps.bench import Row, ratios
-from dvd.backbones.wan.transformer import TransformerConfig
-from dvd.backbones.wan.vae import VAEConfig
-from dvd.evaluate.contenders import Shape, Way, wan_stages
 
-TINY_TRANSFORMER = TransformerConfig(dim=96, ffn_dim=192, text_dim=32, num_heads=4, num_layers=2)
-TINY_VAE = VAEConfig(dim=8, num_res_blocks=1)
-
-
-def row(stage: str, by: str, dtype: str, seconds: float) -> Row:
-    return Row(stage, by, dtype, seconds, 0.0, 1.0, 1.0, None)
-
-
-def test_ratios_compare_only_stages_that_both_sides_have() -> None:
-    rows = [
-        row("encode", "ours", "float32", 1.0),
-        row("encode", "ours", "bfloat16", 0.5),
-        row("transformer", "unfolded", "float32", 6.0),
-        row("transformer", "folded", "float32", 4.0),
-        row("transformer", "folded", "bfloat16", 1.5),
-        row("transformer", "diffusers", "float32", 8.0),
-    ]
-    assert ratios(rows) == {
-        "folded against unfolded, float32 (transformer)": 1.5,
-        "bfloat16 against float32, ours (encode + transformer)": 2.5,
-        "ours against diffusers, float32 (transformer)": 2.0,
-        "ours in bfloat16 against diffusers in float32 (transformer)": pytest.approx(8 / 1.5),
-    }
-
-
-def test_all_ways_through_a_stage_give_the_same() -> None:
-    pytest.importorskip("diffusers", reason="the extra diffusers is not installed")
-    torch.manual_seed(0)
-    stages = dict(wan_stages(Shape(5, 32, 48), torch.device("cpu"), TINY_TRANSFORMER, TINY_VAE))
-    assert list(stages) == ["encode", "transformer", "decode"]
-    shapes = {"encode": (1, 16, 2, 4, 6), "transformer": (1, 16, 2, 4, 6), "decode": (1, 3, 5, 32, 48)}
-    with torch.inference_mode():
-        for stage, ways in stages.items():
-            truth = ways[Way("diffusers", "float32")]()
-            assert truth.shape == shapes[stage]
-            for way, work in ways.items():
-                result = work()
-                error = float((result.float() - truth).norm() / truth.norm())
-                assert error < (1e-4 if way.dtype == "float32" else 5e-2), (stage, way)
-                assert result.dtype == getattr(torch, way.dtype)
+GOLDEN_RUN = ["--model", str(GOLDEN), "--size", "32x48", "--device", "cpu", "--quick"]
 
 
 @pytest.mark.slow
 def test_a_quick_run_prints_one_document(capsys) -> None:
-    pytest.importorskip("diffusers", reason="the extra diffusers is not installed")
-    assert cli.main(["bench", "--quick", "--json", "--model", "mini", "--device", "cpu"]) == 0
+    assert cli.main(["bench", "--quick", "--json", "--device", "cpu"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {"commit", "torch", "device", "processor", "threads", "load"} == told["conditions"].keys()
     (result,) = told["results"]
-    assert (result["frames"], result["height"], result["width"]) == (17, 192, 256)
-    assert {(row["stage"], row["by"], row["dtype"]) for row in result["rows"]} >= {
-        ("encode", "ours", "float32"),
-        ("transformer", "unfolded", "float32"),
-        ("transformer", "folded", "bfloat16"),
-        ("transformer", "diffusers", "float32"),
-        ("decode", "ours", "bfloat16"),
-        ("decode", "diffusers", "bfloat16"),
-    }
-    assert all(row["seconds"] > 0 and row["gflops"] > 0 for row in result["rows"])
-    assert max(result["relative_difference"].values()) < 1e-4
+    assert (result["model"], result["weights"], result["clip"]) == ("dvd-mini", "its own weights", "drawn")
+    assert (result["window"], result["size"], result["source_size"]) == (9, [192, 256], [480, 640])
+    assert (result["windows"], result["frames"], result["repeats"]) == (2, 14, 1)
+    stages = {row["stage"] for row in result["rows"] if row["by"] == "ours"}
+    assert stages >= {"decode", "encode", "transformer", "decode latents", "stitch", "write", "end to end"}
+    assert all(row["seconds"] > 0 for row in result["rows"])
+    assert result["dtype_reason"]
 
 
-def test_a_machine_that_is_too_small_is_told_so(capsys, monkeypatch) -> None:
-    monkeypatch.setattr("dvd.hardware.available_memory", lambda device: 4 * 10**9)
-    assert cli.main(["bench", "--quick", "--model", "wan-1.3b", "--device", "cpu"]) == 2
-    assert "about 18 GB" in capsys.readouterr().err
+def test_a_model_folder_and_a_named_clip_become_one_table(capsys, tmp_path) -> None:
+    clip = make_video(tmp_path / "clip.mp4", 15)
+    assert cli.main(["bench", *GOLDEN_RUN, "--window", "9", "--overlap", "3", "--clip", str(clip)]) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert f"{clip} 48x64" in out
+    assert "15 frames in 2 windows of 9, 3 shared" in out
+    assert max(len(line) for line in lines[5:]) <= 100
+    for stage in ("decode", "encode", "transformer", "decode latents", "stitch", "write", "end to end", "first frame"):
+        assert any(line.startswith(f"{stage} ") for line in lines), stage
+    assert "x stages side by side in threads against one by one" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--model", "wan-1.3"], "unknown model 'wan-1.3'; did you mean wan-1.3b"),
+        (["--model", "./no/such"], "./no/such: no such model folder"),
+        (["--repeats", "0"], "repeats is 0 but must be at least 1"),
+        ([*GOLDEN_RUN, "--clip", "README.md"], "README.md: not a video"),
+        ([*GOLDEN_RUN, "--clip", "absent.mp4"], "absent.mp4"),
+        ([*GOLDEN_RUN, "--window", "5", "--overlap", "7"], "overlap is 7 but must be smaller than the window of 5"),
+        (["--device", "tpu"], "unknown device 'tpu'"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words: list[str], told: str, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[3])
+    assert cli.main(["bench", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def test_a_clip_that_is_too_short_is_named(capsys, tmp_path) -> None:
+    clip = make_video(tmp_path / "short.mp4", 6)
+    assert cli.main(["bench", *GOLDEN_RUN, "--clip", str(clip)]) == 2
+    assert "has 6 frames and a window is 9; name a longer clip" in capsys.readouterr().err
+
+
+def test_a_machine_that_is_too_small_is_told_so_before_it_is_filled(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("dvd.hardware.available_memory", lambda device: 2 * 10**9)
+    monkeypatch.setattr("dvd.evaluate.twins.random_wan", lambda *given: pytest.fail("it was built"))
+    assert cli.main(["bench", "--model", "wan-1.3b", "--device", "cpu", "--dtype", "float32"]) == 2
+    told = capsys.readouterr().err
+    assert "wan-1.3b needs about 12 GB of memory and 2.0 GB are free" in told
+    assert "take a smaller" in told or "smaller --size" in told
+
+
+def test_running_out_of_memory_is_one_line(capsys, monkeypatch) -> None:
+    def fails(*given: object, **more: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr("dvd.evaluate.stages.measure", fails)
+    assert cli.main(["bench", *GOLDEN_RUN]) == 2
+    assert "memory ran out while" in capsys.readouterr().err
+
+
+def test_one_model_of_two_that_cannot_be_measured_does_not_lose_the_other(capsys, monkeypatch) -> None:
+    from dvd.errors import OptionError
+
+    def measured(name: str, *given: object) -> dict[str, str]:
+        if name == "wan-1.3b":
+            raise OptionError("too large")
+        return {"model": name}
+
+    monkeypatch.setattr(bench, "_measured", measured)
+    assert cli.main(["bench", "--json", "--device", "cpu"]) == 2
+    out, err = capsys.readouterr()
+    assert [result["model"] for result in json.loads(out)["results"]] == ["dvd-mini"]
+    assert err == "dvd: too large\n"
 
 
 @pytest.mark.parametrize(
     ("words", "chosen"),
     [
-        ([], ("mini", "wan-1.3b")),
-        (["--quick"], ("mini",)),
-        (["--quick", "--model", "all"], ("mini", "wan-1.3b")),
+        ([], ("dvd-mini", "wan-1.3b")),
+        (["--quick"], ("dvd-mini",)),
+        (["--quick", "--model", "all"], ("dvd-mini", "wan-1.3b")),
         (["--quick", "--model", "wan-1.3b"], ("wan-1.3b",)),
+        (["--model", "mini"], ("dvd-mini",)),
+        (["--model", str(GOLDEN)], (str(GOLDEN),)),
     ],
 )
 def test_a_quick_run_takes_the_models_that_are_named(words: list[str], chosen: tuple[str, ...]) -> None:

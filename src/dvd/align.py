@@ -85,6 +85,21 @@ class Moments:
         explained = min(scale * cov, var_y)
         return AffineFit(scale, shift, explained / var_y, math.sqrt(var_y - explained), self.count)
 
+    def error(self, scale: float = 1.0, shift: float = 0.0) -> float:
+        """Mean squared difference of scale · source + shift and the target over all that was counted.
+
+        From the sums alone, so any scale and shift can be asked for without the pixels. Rounding leaves about 1e-16 of
+        the variances, below what float32 values can tell apart. NaN without pixels or where they are not finite.
+        """
+        if not self.count:
+            return math.nan
+        with np.errstate(invalid="ignore", over="ignore"):
+            weights = np.array([scale, -1.0])
+            spread = weights @ self._scatter @ weights / self.count
+            apart = weights @ self._means + shift
+            # A square that rounding took below zero; NaN stays.
+            return float(np.maximum(spread, 0.0) + apart * apart)
+
     def _add_block(self, pairs: NDArray[np.float64]) -> None:
         with np.errstate(invalid="ignore", over="ignore"):
             means = pairs.mean(axis=1)

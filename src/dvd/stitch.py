@@ -10,9 +10,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from dvd import align
-from dvd.align import AffineFit
+from dvd.align import AffineFit, Moments
 from dvd.errors import OptionError, unknown
+from dvd.metrics.seams import error_from_sums
 from dvd.types import Seam, Window
 from dvd.windows import Last
 
@@ -92,7 +92,9 @@ class Stitcher:
 
     def _join(self, window: Window, disparity: Array, tail: Array) -> Array:
         overlap = len(tail)
-        seam = self._seam(window, align.fit(disparity[:overlap], tail))
+        sums = Moments()
+        sums.add(disparity[:overlap], tail)
+        seam = self._seam(window, window.start + overlap, sums)
         self.seams.append(seam)
         self._transform = (seam.scale, seam.shift)
         aligned = disparity * np.float32(seam.scale)
@@ -102,8 +104,8 @@ class Stitcher:
         aligned[:overlap] = tail * (1 - weights) + aligned[:overlap] * weights
         return aligned
 
-    def _seam(self, window: Window, fit: AffineFit) -> Seam:
-        stop = window.start + len(self._tail if self._tail is not None else ())
+    def _seam(self, window: Window, stop: int, overlap: Moments) -> Seam:
+        fit = overlap.fit()
         scale, shift, note = fit.scale, fit.shift, ""
         doubt = self._doubt(fit)
         if doubt:
@@ -112,7 +114,8 @@ class Stitcher:
             log.warning("seam at frames %d to %d: %s", window.start, stop - 1, note)
         elif self.rule.clip_scale:
             scale = min(max(scale, self.rule.clip_scale[0]), self.rule.clip_scale[1])
-        return Seam(window.start, stop, scale, shift, fit.r2, fit.residual, trusted=not doubt, note=note)
+        before, after = error_from_sums(overlap, scale, shift)
+        return Seam(window.start, stop, scale, shift, fit.r2, fit.residual, before, after, not doubt, note)
 
     def _doubt(self, fit: AffineFit) -> str:
         """Why the fit should not be applied; "" where it should."""

@@ -62,8 +62,10 @@ class Seam:
     """The joint of two windows over frames [start, stop): aligned = scale · window + shift (Eq. 8–9).
 
     `r2` is the coefficient of determination of the fit and `residual` its root mean square error in disparity.
-    `trusted` is False where the fit was refused; `scale` and `shift` are then what was applied instead, and `note`
-    says why.
+    `error_before` and `error_after` are the seam's error (Fig. 6): the mean squared difference of disparity, over all
+    pixels of those frames, between what was there and the window as it was predicted, and as `scale` and `shift` leave
+    it. What was there has the scale of the shot's first window. `trusted` is False where the fit was refused; `scale`
+    and `shift` are then what was applied instead, and `note` says why.
     """
 
     start: int
@@ -72,6 +74,8 @@ class Seam:
     shift: float
     r2: float
     residual: float
+    error_before: float
+    error_after: float
     trusted: bool = True
     note: str = ""
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from eval_tree import write_recording
@@ -37,7 +38,10 @@ def test_a_model_is_measured_and_everything_is_stated(dvd: Run, data: Path, tmp_
         ("office", 8, None),
     ]
     assert len(found["sequences"][1]["per_frame"]["abs_rel"]) == 8
-    assert [seam["start"] for seam in found["sequences"][1]["seams"]] == [3]
+    (seam,) = found["sequences"][1]["seams"]
+    assert seam["start"] == 3
+    assert seam["error_before"] > 0
+    assert seam["error_after"] > 0
     stated = found["conditions"]
     assert {
         "commit",
@@ -82,13 +86,50 @@ def test_priors_several_data_sets_and_a_changed_protocol(dvd: Run, data: Path, t
     assert "holds another evaluation" in refused.err
 
 
+def test_several_methods_stand_in_one_table_and_are_compared(dvd: Run, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = dvd("eval", f"rgbd={data}", "--model", "constant", "row", "--frames", "2", "-o", out)
+    assert outcome.status == 0, outcome
+    files = {"tables.txt", "tables.md", "tables.tex", "tables.csv", "page.html", "constant", "row"}
+    assert {path.name for path in out.iterdir()} == files
+    page = (out / "page.html").read_text()
+    assert page.count("data:image/png") >= 8, "frames of both methods"
+    for text in (page, *((out / name).read_text() for name in sorted(files) if name.startswith("tables."))):
+        assert "constant" in text
+        assert "row" in text
+        assert str(data) not in text, "a report names no folder of this machine"
+    one, other = (out / name / "results.json" for name in ("constant", "row"))
+    difference = results(out / "row")["sequences"][0]["metrics"]["abs_rel"]
+    difference -= results(out / "constant")["sequences"][0]["metrics"]["abs_rel"]
+    outcome = dvd("eval", "--compare", one, other)
+    assert outcome.status == 0, outcome
+    assert "row − constant" in outcome.out
+    assert f"{100 * difference:+.2f}" in outcome.out
+    outcome = dvd("eval", "--report", one, other, "-o", tmp_path / "joined")
+    assert outcome.status == 0, outcome
+    assert (tmp_path / "joined" / "page.html").read_text() == page
+    assert (tmp_path / "joined" / "tables.csv").read_text() == (out / "tables.csv").read_text()
+
+
+def test_the_sequences_are_written_for_other_tools(dvd: Run, data: Path, tmp_path: Path) -> None:
+    outcome = dvd("eval", f"rgbd={data}", "--write-inputs", tmp_path / "inputs", "--frames", "2")
+    assert outcome.status == 0, outcome
+    for name in ("kitchen", "office"):
+        path = tmp_path / "inputs" / "rgbd" / f"{name}.mp4"
+        assert str(path) in outcome.out
+        with av.open(str(path)) as container:
+            assert len(list(container.decode(video=0))) == 2
+
+
 def test_kept_predictions_measure_the_same(dvd: Run, data: Path, tmp_path: Path) -> None:
     assert dvd("eval", f"rgbd={data}", *TINY, "-o", tmp_path / "a", "--keep-predictions").status == 0
     saved = f"saved:{tmp_path / 'a' / 'predictions'}"
     outcome = dvd("eval", f"rgbd={data}", "--model", saved, "--predicted", "disparity", "-o", tmp_path / "b")
     assert outcome.status == 0, outcome
-    one, other = (results(tmp_path / name)["sequences"] for name in ("a", "b"))
-    assert [sequence["metrics"] for sequence in one] == [sequence["metrics"] for sequence in other]
+    one, other = ([each["metrics"] for each in results(tmp_path / name)["sequences"]] for name in ("a", "b"))
+    for measured in one:  # A file knows nothing of seams.
+        measured.pop("seam_error_before", None), measured.pop("seam_error_after", None)
+    assert one == other
 
 
 def test_what_cannot_be_measured_is_said(dvd: Run, tmp_path: Path) -> None:
@@ -116,6 +157,15 @@ def test_what_cannot_be_measured_is_said(dvd: Run, tmp_path: Path) -> None:
         (["rgbd=DATA", "--model", "rows"], "unknown method or model 'rows'; did you mean row"),
         (["rgbd=DATA", "--protocol", "papr"], "did you mean paper"),
         (["rgbd=DATA", "--model", "row", "--window", "9"], "reads no window"),
+        (
+            ["rgbd=DATA", "--model", "row", "constant", "--window", "9"],
+            "none of the methods row, constant reads a window",
+        ),
+        (["rgbd=DATA", "--model", "row", "row"], "named twice"),
+        (["rgbd=DATA", "--model", "row", "constnt"], "did you mean constant"),
+        (["--compare", "DATA/a.json", "DATA/b.json"], "name a results.json"),
+        (["--report", "DATA/a.json"], "name a results.json"),
+        (["--write-inputs", "DATA"], "which data set?"),
         (["rgbd=DATA", "--model", "saved:DATA"], "disparity or depth"),
         (["rgbd=DATA", "--model", "saved:DATA/none", "--predicted", "depth"], "no such file"),
         (["rgbd=DATA", "--model", "row", "--frames", "0"], "nothing to measure"),
@@ -171,6 +221,7 @@ def test_the_command_line_knows_what_the_protocols_know() -> None:
     from typing import get_args
 
     from dvd.apps import evaluate as app
+    from dvd.apps import report
     from dvd.evaluate import protocol
     from dvd.metrics import FitName, Space
     from dvd.stitch import RULES
@@ -179,4 +230,4 @@ def test_the_command_line_knows_what_the_protocols_know() -> None:
     assert get_args(protocol.Scope) == app.SCOPES
     assert (set(app.SPACES), set(app.FITS)) == (set(get_args(Space)), set(get_args(FitName)))
     assert tuple(RULES) == app.STITCHES
-    assert set(app.SHOWN) <= {*protocol.METRICS, "abs_rel_per_frame", "wander"}
+    assert set(report.SHOWN) <= {*protocol.METRICS, "abs_rel_per_frame", "wander"}

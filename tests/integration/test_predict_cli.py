@@ -121,7 +121,7 @@ def test_the_report_lists_every_seam(predict: Run, tmp_path: Path, out: Path) ->
     assert predict(clip, "-o", out, "--format", "npz", "--report", tmp_path / "seams.json").status == 0
     (told,) = json.loads((tmp_path / "seams.json").read_text())["inputs"]
     assert [(seam["start"], seam["stop"]) for seam in told["seams"]] == [(6, 9), (12, 15)]
-    assert {"scale", "shift", "r2", "residual", "trusted"} <= told["seams"][0].keys()
+    assert {"scale", "shift", "r2", "residual", "error_before", "error_after", "trusted"} <= told["seams"][0].keys()
     assert told["seams"] == json.loads((out / "clip.json").read_text())["seams"]
 
 

@@ -67,6 +67,41 @@ def test_order_and_pieces_do_not_matter(seed: int, cuts: list[int]) -> None:
     assert merged.fit().count == 400
 
 
+@given(seeds, scales, shifts, st.lists(st.integers(0, 400), max_size=6))
+def test_the_error_of_any_map_is_in_the_sums(seed: int, scale: float, shift: float, cuts: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    source, target = rng.normal(3, 1, 400), rng.normal(size=400)
+    moments = Moments()
+    for piece in np.split(np.arange(400), sorted(cuts)):
+        moments.add(source[piece], target[piece])
+    assert moments.error() == pytest.approx(np.mean((source - target) ** 2), rel=1e-10)
+    assert moments.error(scale, shift) == pytest.approx(np.mean((scale * source + shift - target) ** 2), rel=1e-10)
+    best = moments.fit()
+    assert moments.error(best.scale, best.shift) == pytest.approx(best.residual**2, rel=1e-8)
+
+
+def test_the_error_is_never_negative_and_precise_beside_a_large_offset() -> None:
+    source = 1e6 + cloud(0, 1000)
+    moments = Moments()
+    moments.add(source, source + 1e-3)
+    assert moments.error() == pytest.approx(1e-6, rel=1e-6)
+    for seed in range(50):
+        explained = Moments()
+        explained.add(cloud(seed), 1.7 * cloud(seed))
+        assert 0 <= explained.error(1.7) < 1e-14
+
+
+def test_the_error_of_nothing_or_of_nothing_finite_is_not_a_number() -> None:
+    assert math.isnan(Moments().error())
+    for value in (np.nan, np.inf):
+        moments = Moments()
+        moments.add(np.array([1.0, value]), np.array([1.0, 2.0]))
+        assert math.isnan(moments.error())
+    moments = Moments()
+    moments.add(np.ones(3), np.ones(3))
+    assert math.isnan(moments.error(math.nan, 0))
+
+
 def test_a_large_offset_costs_no_precision() -> None:
     source = 1e6 + cloud(0, 1000) * 1e-2
     found = fit(source, 3 * source - 2e6)

@@ -163,6 +163,8 @@ def test_a_video_becomes_files_and_a_description(video: Path, tmp_path: Path) ->
     assert facts["stopped"] == ""
     assert [seam["start"] for seam in facts["seams"]] == [6, 12, 18, 24, 30, 31]
     assert facts["seams"][0]["scale"] == pytest.approx(1, abs=1e-3)
+    assert facts["seams"][0]["error_after"] == result.record.seams[0].error_after
+    assert facts["seams"][0]["error_before"] == result.record.seams[0].error_before
     assert facts["versions"]["torch"] == torch.__version__
     assert result.record.seams[0].trusted
 

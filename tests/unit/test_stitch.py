@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dvd.errors import OptionError
+from dvd.metrics import seam_error
 from dvd.stitch import RULES, Stitcher, StitchRule, choose_rule
 from dvd.types import Window
 from dvd.windows import windows
@@ -60,7 +61,32 @@ def test_seams_say_where_and_how() -> None:
         assert seam.scale == pytest.approx(2, rel=1e-5)
         assert seam.shift == pytest.approx(0, abs=1e-5)
         assert seam.residual == pytest.approx(0, abs=1e-5)
+        assert seam.error_before == pytest.approx(np.mean((truth[seam.start : seam.stop] / 2) ** 2), rel=1e-4)
+        assert seam.error_after == pytest.approx(0, abs=1e-10)
         assert seam.note == ""
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
+def test_errors_are_those_of_the_metric_with_what_was_applied(rule: StitchRule) -> None:
+    """Good fits, one that is clipped and one that is refused, against the metric and against the mean itself."""
+    truth, rough = scene(17), np.random.default_rng(3)
+    stitcher = Stitcher(rule)
+    stitcher.push(Window(0, 5, 3), truth[:5])
+    for start, answer in ((3, 0.8), (6, 4.0), (9, -1.0), (12, 0.5)):
+        window = Window(start, start + 5, start + 3)
+        seen = (answer * truth[start : start + 5] + 0.3 + rough.normal(0, 0.02, (5, 6, 8))).astype(np.float32)
+        there = np.array(stitcher._tail)
+        stitcher.push(window, seen)
+        seam, overlap = stitcher.seams[-1], seen[:2]
+        assert (seam.error_before, seam.error_after) == seam_error(there, overlap, seam)
+        apart = overlap.astype(np.float64) - there
+        assert seam.error_before == pytest.approx(np.mean(apart**2), rel=1e-9)
+        apart = seam.scale * overlap.astype(np.float64) + seam.shift - there
+        assert seam.error_after == pytest.approx(np.mean(apart**2), rel=1e-9)
+        if seam.trusted and rule.clip_scale is None:
+            assert seam.error_after == pytest.approx(seam.residual**2, rel=1e-6)
+            assert seam.error_after < seam.error_before
+    assert all(seam.trusted for seam in stitcher.seams) != rule.guarded
 
 
 def test_the_overlap_goes_linearly_from_old_to_new() -> None:

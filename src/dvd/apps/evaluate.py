@@ -1,19 +1,17 @@
-"""`dvd eval`: measure a method on data sets with measured depth, by the paper's protocol or another."""
+"""`dvd eval`: measure methods on data sets with measured depth, by the paper's protocol or another."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dvd.apps.options import add_model_arguments, one_of
 
 if TYPE_CHECKING:
     from dvd.evaluate.methods import Method
-    from dvd.evaluate.protocol import Protocol
     from dvd.evaluate.results import Results
     from dvd.evaluate.sequences import EvalSequence
 
@@ -22,19 +20,6 @@ SPACES = ("disparity", "depth")
 SCOPES = ("clip", "frame", "first-window")
 FITS = ("least-squares", "scale", "median")
 STITCHES = ("default", "continuous", "demo", "benchmark")
-SHOWN = {
-    "abs_rel": "AbsRel×100",
-    "delta1": "δ1",
-    "rgb_boundary_f1": "B-F1 rgb",
-    "rgb_boundary_recall": "B-Rec rgb",
-    "si_boundary_f1": "B-F1 s.i.",
-    "relative_temporal_difference": "RTD",
-    "temporal_alignment_error": "TAE×100",
-    "abs_rel_per_frame": "per frame×100",
-    "wander": "wander",
-}
-"""The columns of the table on the terminal; results.json has every metric."""
-PERCENT = ("abs_rel", "abs_rel_per_frame", "temporal_alignment_error")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +27,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "datasets", nargs="*", metavar="NAME=ROOT", help="a data set that --list shows, and the folder where it lies"
     )
-    parser.add_argument("--list", action="store_true", help="the data sets, protocols and methods, one line each")
-    add_model_arguments(parser)
+    add_model_arguments(parser, several=True)
     parser.add_argument("--tau", type=float, help="anchor of the network in [0, 1]; the models were trained at 0.5")
     parser.add_argument("--stitch", type=one_of("way of stitching", STITCHES), default="default", help=_names(STITCHES))
+    parser.add_argument("--name", default="", help="what the method is called in tables (default: its own name)")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder (default: runs/eval/MODEL_PROTOCOL)")
     parser.add_argument("--keep-predictions", action="store_true", help="leave them in OUT/predictions, float32 .npy")
+    instead = parser.add_argument_group("instead of measuring").add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="the data sets, protocols and methods, one line each")
+    instead.add_argument(
+        "--compare", type=Path, nargs=2, metavar="RESULTS", help="two results.json: paired differences, second − first"
+    )
+    instead.add_argument(
+        "--report", type=Path, nargs="+", metavar="RESULTS", help="several results.json: one table and page in OUT"
+    )
+    instead.add_argument(
+        "--write-inputs", type=Path, metavar="DIR", help="the sequences as videos, for other people's tools"
+    )
+    parser.add_argument("--metric", default="abs_rel", help="what --compare compares (default: abs_rel)")
     data = parser.add_argument_group("data sets")
     data.add_argument("--split", help="a published split, or all, of every data set given")
     data.add_argument("--per-metre", type=float, metavar="N", help="stored depth units a metre, if not the usual")
@@ -59,141 +56,114 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--align", type=one_of("scope of the alignment", SCOPES), help=_names(SCOPES))
     how.add_argument("--align-in", type=one_of("alignment space", SPACES), help=_names(SPACES))
     how.add_argument("--fit", type=one_of("alignment", FITS), help=_names(FITS))
+    sampled = parser.add_argument_group("methods that sample: the generative baseline, Marigold")
+    sampled.add_argument("--steps", type=int, metavar="T", help="denoising steps (default: the model's own)")
+    sampled.add_argument("--seed", type=int, help="of the noise (default: 0)")
+    sampled.add_argument("--ensemble", type=int, metavar="N", help="predictions that Marigold averages (default: 1)")
     saved = parser.add_argument_group("saved predictions, --model saved:PATH")
     saved.add_argument("--predicted", type=one_of("space", SPACES), help=f"what the values are: {_names(SPACES)}")
     saved.add_argument("--key", help="the array of an archive, or the channel of exr files")
     saved.add_argument("--offset", type=float, default=0.0, metavar="X", help="added to every value")
     saved.add_argument("--note", default="", help="how they were made, for the report")
     parser.description = (
-        "Predicts every sequence of the data sets, aligns it, measures it frame by frame and writes results.json. "
-        "--model also takes constant, row, saved:PATH and other people's methods (--list). Started again, it goes on."
+        "Predicts every sequence of the data sets, aligns it, measures it frame by frame, and writes results.json, "
+        "tables and a page. --model also takes constant, row, saved:PATH and other people's methods (--list); several "
+        "stand in one table. Started again, it goes on."
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures, and prints the table. Exit status 2 where no sequence could be measured."""
+    """Measures, and prints the tables. Exit status 2 where no sequence could be measured."""
     if args.list:
-        _list()
-        return 0
+        return _list()
+    if args.compare:
+        return _compare(args)
+    if args.report:
+        return _report(args)
+    if args.write_inputs:
+        return _write_inputs(args)
+    return _measure(args)
+
+
+def _measure(args: argparse.Namespace) -> int:
+    """Every method on every sequence; each has its results in a folder of its own, the tables have all of them."""
+    from dvd.apps.evaluation_request import conditions_of, method_options, protocol_of, sequences_of
+    from dvd.apps.report import sequence_lines
     from dvd.evaluate.benchmark import RESULTS, chosen, evaluate
-    from dvd.evaluate.registry import MethodOptions, open_method
+    from dvd.evaluate.registry import open_method, options_of_each
 
-    protocol = _protocol(args)
-    sequences, roots = _sequences(args, protocol)
-    method = open_method(
-        args.model,
-        MethodOptions(
-            **{name: getattr(args, name) for name in ("device", "dtype", "size", "window", "overlap", "tau", "stitch")},
-            **{"space": args.predicted, "key": args.key, "offset": args.offset, "note": args.note},
-        ),
-    )
-    folder = args.output or Path("runs", "eval", f"{_plain(args.model)}_{_plain(protocol.name)}")
+    protocol = protocol_of(args)
+    sequences, roots = sequences_of(args, protocol)
+    options = options_of_each(args.model, method_options(args))
     taken = chosen(sequences, protocol)
-    print(f"{method.name}, {protocol.describe()}: {len(taken)} sequences, {sum(one.count for one in taken)} frames")
-    with _progress(taken) as progress:
-        found = evaluate(method, sequences, protocol, folder, _conditions(roots), args.keep_predictions, progress)
-    print(_stated(method))
-    for line in table(found, protocol):
-        print(line)
-    print(f"{folder / RESULTS} holds every sequence, frame by frame")
-    return 0 if any(one.skipped is None for one in found.sequences) else _nothing(found)
+    print(f"{protocol.describe()}: {len(taken)} sequences, {sum(one.count for one in taken)} frames")
+    found, folders = [], _folders(args, protocol.name)
+    for name, folder in folders.items():
+        method = open_method(name, options[name])
+        with _progress(taken) as progress:
+            measured = evaluate(
+                method, sequences, protocol, folder, conditions_of(roots), args.keep_predictions, progress
+            )
+        print(f"\n{_stated(method)}")
+        for line in sequence_lines(measured):
+            print(line)
+        print(f"{folder / RESULTS} holds every sequence, frame by frame")
+        found.append(measured)
+    _write_reports(found, list(folders.values()), _shared_folder(args, protocol.name))
+    return 0 if any(one.skipped is None for each in found for one in each.sequences) else _nothing(found[0])
 
 
-def table(results: Results, protocol: Protocol) -> Iterator[str]:
-    """Every data set with its sequences, the mean over them, and over the short and the long ones."""
-    names = [name for name in SHOWN if any(name in one.metrics for one in results.sequences)]
-    named = [one.name for one in results.sequences] + ["short, 000 to 000 frames", *results.datasets]
-    width = max(map(len, named)) + 2
-    timed = results.conditions.get("kind") not in ("prior", "saved predictions")
-    yield f"{'':{width}}  frames  {'  '.join(SHOWN[name] for name in names)}{'  frames/s' * timed}"
-    for dataset in results.datasets:
-        here = [one for one in results.sequences if one.dataset == dataset]
-        for one in here:
-            if one.skipped is not None:
-                yield f"  {one.name:{width - 2}}  skipped: {one.skipped}"
-                continue
-            speed = f"{one.frames / one.seconds:8.1f}" if timed and one.seconds else ""
-            yield f"  {one.name:{width - 2}}  {one.frames:6}  {_cells(one.metrics, names)}  {speed}".rstrip()
-        counted = [one.frames for one in here if one.skipped is None]
-        for title, lengths in _parts(dataset, protocol):
-            frames = [count for count in counted if lengths is None or count in lengths]
-            if frames and (lengths is None or len(frames) < len(counted)):
-                yield f"{title:{width}}  {sum(frames):6}  {_cells(results.mean(dataset, lengths), names)}"
+def _write_reports(found: Sequence[Results], folders: Sequence[Path], out: Path) -> None:
+    """Prints the tables of the paper's form, and writes them and the page."""
+    from dvd.apps.report import tables_text, write_reports
+    from dvd.evaluate import snapshots
+
+    frames = (one for results, folder in zip(found, folders, strict=True) for one in snapshots.load(folder, results))
+    written = write_reports(found, out, frames)
+    # The lines above have said what the notes say; they are in the files.
+    print(f"\n{tables_text(found, notes=False)}\nwrote {', '.join(map(str, written))}")
 
 
-def _parts(dataset: str, protocol: Protocol) -> Iterator[tuple[str, range | None]]:
-    import sys
-
-    if protocol.short is not None:
-        yield (
-            f"short, {protocol.short[0]} to {protocol.short[1]} frames",
-            range(protocol.short[0], protocol.short[1] + 1),
-        )
-    if protocol.long is not None:
-        yield f"long, from {protocol.long} frames", range(protocol.long, sys.maxsize)
-    yield dataset, None
+def _folders(args: argparse.Namespace, protocol: str) -> dict[str, Path]:
+    """The folder of each method's results: that of the run, or one below it for each of several."""
+    shared = _shared_folder(args, protocol)
+    if len(args.model) == 1:
+        return {args.model[0]: shared}
+    plain = [_plain(name) for name in args.model]
+    names = [f"{name}-{i}" if plain.count(name) > 1 else name for i, name in enumerate(plain, 1)]
+    return {model: shared / name for model, name in zip(args.model, names, strict=True)}
 
 
-def _cells(metrics: dict[str, float], names: list[str]) -> str:
-    return "  ".join(_cell(name, metrics.get(name)).rjust(len(SHOWN[name])) for name in names)
+def _shared_folder(args: argparse.Namespace, protocol: str) -> Path:
+    return args.output or Path("runs", "eval", f"{'_'.join(map(_plain, args.model))}_{_plain(protocol)}")
 
 
-def _cell(name: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{100 * value:.1f}" if name in PERCENT else f"{value:.3f}"
+def _compare(args: argparse.Namespace) -> int:
+    from dvd.apps.report import comparison_text
+
+    first, second = args.compare
+    print(comparison_text(first, second, args.metric), end="")
+    return 0
 
 
-def _protocol(args: argparse.Namespace) -> Protocol:
-    """The named protocol; one that is changed says so in its name."""
-    from dvd.evaluate.protocol import choose_protocol
+def _report(args: argparse.Namespace) -> int:
+    """Tables and page of evaluations that were made before."""
+    from dvd.evaluate.results import read
 
-    protocol = choose_protocol(args.protocol)
-    given = {
-        "frames": args.frames,
-        "sequences": args.sequences,
-        "range_m": tuple(args.range) if args.range else None,
-        "scope": args.align,
-        "space": args.align_in,
-        "fit": args.fit,
-    }
-    changed = {name: v for name, v in given.items() if v is not None and v != getattr(protocol, name)}
-    if not changed:
-        return protocol
-    return replace(protocol, name=f"{protocol.name}, {' and '.join(changed)} changed", **changed)
+    found = [read(path) for path in args.report]
+    _write_reports(found, [path.parent for path in args.report], args.output or Path("runs", "eval", "report"))
+    return 0
 
 
-def _sequences(args: argparse.Namespace, protocol: Protocol) -> tuple[list[EvalSequence], dict[str, Any]]:
-    """The sequences of every data set given, and where each lies."""
-    from dvd.data.layouts import find_layout
-    from dvd.errors import OptionError
-    from dvd.evaluate.sequences import open_sequences
+def _write_inputs(args: argparse.Namespace) -> int:
+    from dvd.apps.evaluation_request import protocol_of, sequences_of
+    from dvd.evaluate.benchmark import chosen
+    from dvd.evaluate.inputs import write_inputs
 
-    if not args.datasets:
-        raise OptionError("which data set? give NAME=ROOT, such as bonn=/data/bonn; dvd eval --list shows the names")
-    found: list[EvalSequence] = []
-    roots: dict[str, Any] = {}
-    for text in args.datasets:
-        name, equals, root = text.partition("=")
-        if not equals or not root:
-            raise OptionError(f"'{text}' is not NAME=ROOT, such as bonn=/data/bonn; dvd eval --list shows the names")
-        find_layout(name)
-        if name in roots:
-            raise OptionError(f"{name} is given twice; put its sequences below one folder")
-        found += open_sequences(name, root, args.split, args.per_metre, protocol.single_images)
-        roots[name] = {"root": root, "split": args.split, "per_metre": args.per_metre}
-    return found, roots
-
-
-def _conditions(roots: dict[str, Any]) -> dict[str, Any]:
-    """What a number depends on besides the method and the protocol."""
-    import torch
-
-    from dvd.evaluate.speed import commit
-    from dvd.hardware import cpu_name
-
-    machine = {"torch": torch.__version__, "processor": cpu_name(), "threads": torch.get_num_threads()}
-    return {"commit": commit(), **machine, "datasets": roots}
+    protocol = protocol_of(args)
+    sequences, _ = sequences_of(args, protocol)
+    write_inputs(chosen(sequences, protocol), args.write_inputs, print)
+    return 0
 
 
 def _stated(method: Method) -> str:
@@ -202,7 +172,11 @@ def _stated(method: Method) -> str:
     values.pop("licence", None)
     if isinstance(values.get("stitch"), dict):
         values["stitch"] = values["stitch"]["name"]
-    shown = (f"{name} {'x'.join(map(str, v)) if isinstance(v, list) else v}" for name, v in values.items() if v)
+    shown = (
+        f"{name} {'x'.join(map(str, v)) if isinstance(v, list) else v}"
+        for name, v in values.items()
+        if v not in (None, "")
+    )
     return ", ".join(shown)
 
 
@@ -230,7 +204,7 @@ def _progress(sequences: list[EvalSequence]) -> Iterator[Callable[[EvalSequence,
         yield show
 
 
-def _list() -> None:
+def _list() -> int:
     from dvd.data.layouts import LAYOUTS
     from dvd.evaluate.protocol import PROTOCOLS as DESCRIBED
     from dvd.evaluate.registry import METHODS, OURS, usage
@@ -245,6 +219,7 @@ def _list() -> None:
         print(title)
         for name, summary in entries.items():
             print(f"  {name:{width}}  {summary}")
+    return 0
 
 
 def _names(values: tuple[str, ...]) -> str:

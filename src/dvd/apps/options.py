@@ -40,11 +40,15 @@ def names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which model runs, where, and on windows of what size: what `predict`, `demo` and `doctor` share."""
+def add_model_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Which model runs (or `several` do), where, and on windows of what size: what the commands share."""
     from dvd.hardware import DEVICES, DTYPES
 
-    parser.add_argument("--model", default="dvd-mini", help="a name that `dvd models` lists, or a model folder")
+    what = "a name that `dvd models` lists, or a model folder"
+    if several:
+        parser.add_argument("--model", nargs="+", default=["dvd-mini"], help=f"{what}; or several")
+    else:
+        parser.add_argument("--model", default="dvd-mini", help=what)
     parser.add_argument("--size", type=size, metavar="HxW", help="least height and width that the network sees")
     parser.add_argument("--window", type=int, metavar="N", help="frames that pass through the network together")
     parser.add_argument("--overlap", type=int, metavar="N", help="frames that neighbouring windows share")

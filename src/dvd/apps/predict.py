@@ -56,7 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--colormap", type=one_of("colormap", COLORMAPS), help=f"of mp4: {', '.join(COLORMAPS)}")
     parser.add_argument("--grayscale", action="store_true", help="white is near, in place of colours")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    parser.add_argument("--report", type=Path, metavar="JSON", help="write scale, shift, R² and residual of every seam")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="JSON",
+        help="write every seam: scale, shift, R², error before and after",
+    )
     parser.add_argument(
         "--stitch",
         type=one_of("way of stitching", STITCHES),

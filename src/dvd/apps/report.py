@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,57 @@ if TYPE_CHECKING:
     from dvd.evaluate.pictures import Frames
     from dvd.evaluate.results import Results
 
+SHOWN = {
+    "abs_rel": "AbsRel×100",
+    "delta1": "δ1",
+    "rgb_boundary_f1": "B-F1 rgb",
+    "rgb_boundary_recall": "B-Rec rgb",
+    "si_boundary_f1": "B-F1 s.i.",
+    "relative_temporal_difference": "RTD",
+    "temporal_alignment_error": "TAE×100",
+    "abs_rel_per_frame": "per frame×100",
+    "wander": "wander",
+}
+"""The columns of the sequences on the terminal; results.json has every metric."""
+PERCENT = ("abs_rel", "abs_rel_per_frame", "temporal_alignment_error")
 
-def tables_text(results: Sequence[Results], form: str = "console", beside_published: bool = True) -> str:
-    """Every table that the results fill, in one form; in CSV one document with one head."""
+
+def sequence_lines(results: Results) -> Iterator[str]:
+    """Every data set with its sequences, the mean over them, and over the short and the long ones."""
+    names = [name for name in SHOWN if any(name in one.metrics for one in results.sequences)]
+    named = [one.name for one in results.sequences] + ["short, 000 to 000 frames", *results.datasets]
+    width = max(map(len, named)) + 2
+    timed = results.conditions.get("kind") not in ("prior", "saved predictions")
+    yield f"{results.method:{width}}  frames  {'  '.join(SHOWN[name] for name in names)}{'  frames/s' * timed}"
+    for dataset in results.datasets:
+        here = [one for one in results.sequences if one.dataset == dataset]
+        for one in here:
+            if one.skipped is not None:
+                yield f"  {one.name:{width - 2}}  skipped: {one.skipped}"
+                continue
+            speed = f"{one.frames / one.seconds:8.1f}" if timed and one.seconds else ""
+            yield f"  {one.name:{width - 2}}  {one.frames:6}  {_cells(one.metrics, names)}  {speed}".rstrip()
+        counted = [one.frames for one in here if one.skipped is None]
+        for title, lengths in _parts(dataset, results.protocol):
+            frames = [count for count in counted if lengths is None or count in lengths]
+            if frames and (lengths is None or len(frames) < len(counted)):
+                yield f"{title:{width}}  {sum(frames):6}  {_cells(results.mean(dataset, lengths), names)}"
+    if len(results.datasets) > 1:
+        frames = [one.frames for one in results.sequences if one.skipped is None]
+        yield f"{'all sequences':{width}}  {sum(frames):6}  {_cells(results.mean(None), names)}"
+
+
+def tables_text(
+    results: Sequence[Results], form: str = "console", beside_published: bool = True, notes: bool = True
+) -> str:
+    """Every table that the results fill, in one form, with or without notes; in CSV one document with one head."""
+    from dataclasses import replace
+
     from dvd.evaluate.table_forms import render
     from dvd.evaluate.tables import tables
 
-    parts = [render(table, form) for table in tables(results, beside_published)]
+    made = tables(results, beside_published)
+    parts = [render(table if notes else replace(table, notes=()), form) for table in made]
     if form == "csv":
         return "".join(part if not i else part.partition("\n")[2] for i, part in enumerate(parts))
     return "\n".join(parts)
@@ -26,7 +71,11 @@ def tables_text(results: Sequence[Results], form: str = "console", beside_publis
 def write_reports(
     results: Sequence[Results], folder: Path, frames: Iterable[Frames] = (), beside_published: bool = True
 ) -> list[Path]:
-    """tables.txt, tables.md, tables.tex, tables.csv and page.html in `folder`, each replaced whole."""
+    """tables.txt, tables.md, tables.tex, tables.csv and page.html in `folder`, each replaced whole.
+
+    OutputError where one cannot be written.
+    """
+    from dvd.errors import OutputError
     from dvd.evaluate.page import page
     from dvd.evaluate.table_forms import ENDINGS
 
@@ -34,8 +83,14 @@ def write_reports(
     texts["page.html"] = page(results, frames, beside_published)
     for name, text in texts.items():
         aside = folder / f".{name}.{os.getpid()}.part"
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(folder / name)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            aside.write_text(text, encoding="utf-8")
+            aside.replace(folder / name)
+        except OSError as error:
+            raise OutputError(
+                f"{folder / name}: cannot be written ({error.strerror}); choose another output folder"
+            ) from error
     return [folder / name for name in texts]
 
 
@@ -48,3 +103,22 @@ def comparison_text(a: Path, b: Path, metric: str = "abs_rel") -> str:
     found = by_dataset(read(a), read(b), metric)
     parts = [(dataset_label(name), describe(one, sequences=name != "all")) for name, one in found.items()]
     return "\n".join(f"{name}\n{text}" for name, text in parts)
+
+
+def _parts(dataset: str, protocol: Mapping[str, object]) -> Iterator[tuple[str, range | None]]:
+    short, long = protocol.get("short"), protocol.get("long")
+    if isinstance(short, list | tuple):
+        yield f"short, {short[0]} to {short[1]} frames", range(short[0], short[1] + 1)
+    if isinstance(long, int):
+        yield f"long, from {long} frames", range(long, sys.maxsize)
+    yield dataset, None
+
+
+def _cells(metrics: dict[str, float], names: list[str]) -> str:
+    return "  ".join(_cell(name, metrics.get(name)).rjust(len(SHOWN[name])) for name in names)
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{100 * value:.1f}" if name in PERCENT else f"{value:.3f}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -19,11 +20,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dvd.errors import InputError, OptionError, OutputError
-from dvd.evaluate import results
+from dvd.evaluate import results, snapshots
 from dvd.evaluate.methods import Method
+from dvd.evaluate.pictures import Frames
 from dvd.evaluate.protocol import Protocol
 from dvd.evaluate.results import Results, SequenceResult
 from dvd.evaluate.scoring import Fits, SequenceScores, counted, in_space
@@ -55,10 +58,10 @@ def evaluate(
 ) -> Results:
     """Measures a method on sequences, in order, under a protocol; what it found is in `folder`/results.json too.
 
-    `conditions` are stated with the results, beside what the method says of itself. With `keep`, predictions stay in
-    `folder`. A sequence that the protocol skips is in the results with its reason. Raises OptionError where the folder
-    holds another evaluation, InputError where a sequence or a prediction cannot be used; what was found before stays,
-    and the same call goes on after it.
+    `conditions` are stated with the results, beside what the method says of itself. The frames that are worth a look
+    (`snapshots`) stay in `folder`, with `keep` the predictions too. A sequence that the protocol skips is in the
+    results with its reason. Raises OptionError where the folder holds another evaluation, InputError where a sequence
+    or a prediction cannot be used; what was found before stays, and the same call goes on after it.
     """
     stated = {**method.describe(), **(conditions or {})}
     found = _begun(folder, Results(method.name, stated, asdict(protocol)))
@@ -70,6 +73,7 @@ def evaluate(
         learnt = _learnt(found.conditions, method.describe())
         found = replace(found, conditions=learnt, sequences=(*found.sequences, result))
         results.write(found, folder / RESULTS)
+        snapshots.prune(folder, found)
     return found
 
 
@@ -133,15 +137,18 @@ def _measure(
             prediction = in_space(file.frame(number), method.space, protocol)
             scores.add(prediction, frame, counted(frame, protocol))
             progress(sequence, sequence.count + number + 1)
+        for number in snapshots.candidates(scores.per_frame.get("abs_rel", ())):
+            snapshots.keep(folder, _pictured(method, sequence, scores, file, number))
         if place is not None:
             file.keep(place)
+    seams = [_facts(seam) for seam in getattr(method, "seams", ())]
     return replace(
         result,
         scale=None if scope_fit is None else scope_fit.scale,
         shift=None if scope_fit is None else scope_fit.shift,
-        metrics=scores.means(),
+        metrics=scores.means() | _seam_means(seams),
         per_frame=scores.per_frame,
-        seams=[_facts(seam) for seam in getattr(method, "seams", ())],
+        seams=seams,
         seconds=clock.seconds,
     )
 
@@ -167,6 +174,18 @@ def _predictions(
         getattr(chunks, "close", lambda: None)()
     if file.written < sequence.count:
         raise InputError(_miscounted(method, sequence, f"{file.written}"))
+
+
+def _pictured(
+    method: Method, sequence: EvalSequence, scores: SequenceScores, file: PredictionFile, number: int
+) -> Frames:
+    """One frame as it was measured; pixels that do not count have no truth."""
+    frame = next(iter(sequence.frames(number, number + 1)))
+    mask = counted(frame, scores.protocol)
+    depth_m = scores.depth_m(in_space(file.frame(number), method.space, scores.protocol), frame, mask)
+    truth_m = np.where(mask, frame.depth_m, np.nan)
+    measured = scores.per_frame["abs_rel"][number]
+    return Frames(frame.rgb, depth_m, truth_m, sequence.dataset, sequence.name, number, abs_rel=measured)
 
 
 def _begun(folder: Path, fresh: Results) -> Results:
@@ -235,11 +254,18 @@ def _naming(method: Method, sequence: EvalSequence, where: str = "") -> Iterator
 
 
 def _facts(seam: Seam) -> dict[str, float]:
-    """A seam as numbers: `error_after` is the mean squared difference over the overlap once aligned (Fig. 6)."""
-    return {
+    """A seam as numbers, its error before and after alignment among them (Fig. 6); what is not finite is left out."""
+    known = {
         **{"start": seam.start, "stop": seam.stop, "scale": seam.scale, "shift": seam.shift, "r2": seam.r2},
-        **{"error_after": seam.residual**2, "trusted": float(seam.trusted)},
+        **{"error_before": seam.error_before, "error_after": seam.error_after, "trusted": float(seam.trusted)},
     }
+    return {name: value for name, value in known.items() if math.isfinite(value)}
+
+
+def _seam_means(seams: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The seam errors before and after alignment, each the mean over the seams that have it (Fig. 6)."""
+    found = {name: [seam[name] for seam in seams if name in seam] for name in ("error_before", "error_after")}
+    return {f"seam_{name}": float(np.mean(values)) for name, values in found.items() if values}
 
 
 class _Clock:

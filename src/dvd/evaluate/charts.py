@@ -1,6 +1,7 @@
 """Lines and points over frames as inline SVG, coloured by the page's style sheet, so that they follow light and dark.
 
-A chart has one scale. Series are drawn in the classes `s0`, `s1`, … whose colours the page defines.
+A chart has one vertical scale, linear or logarithmic. Series are drawn in the classes `s0`, `s1`, … whose colours the
+page defines.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +23,23 @@ COLOURS = 6
 """So many series have colours of their own; further ones begin anew."""
 
 Ends = tuple[float | None, float | None]
+Mark = Literal["dot", "square"]
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Series:
-    """Values at positions along the horizontal axis; None and NaN leave a gap. `hollow` marks points as refused."""
+    """Values at positions along the horizontal axis; None and NaN leave a gap.
+
+    Where points are drawn, `mark` is their shape and `hollow` says which of them are refused.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float | None]
     colour: int = 0
     hollow: Sequence[bool] = ()
+    mark: Mark = "dot"
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class Chart:
     """`points` draws marks instead of a line.
 
     `across` fixes the horizontal scale, so that charts stand in one time, and `ends` the vertical one; the values
-    choose an end that is None. Values are multiplied by `factor` before they are shown, the ends are not.
+    choose an end that is None. Values are multiplied by `factor` before they are shown, the ends are not. With `log`
+    the vertical scale is logarithmic, in whole decades; ends are positive, and values that are not leave a gap.
     """
 
     title: str
@@ -50,6 +58,7 @@ class Chart:
     across: Ends = (None, None)
     ends: Ends = (None, None)
     factor: float = 1
+    log: bool = False
 
 
 def draw(chart: Chart) -> str:
@@ -57,18 +66,19 @@ def draw(chart: Chart) -> str:
 
     The element states both scales, from which a script can read values off the picture.
     """
-    lines = [_arrays(series, chart.factor) for series in chart.series]
+    lines = [_arrays(series, chart) for series in chart.series]
     known = [np.stack([x, y])[:, np.isfinite(y)] for x, y in lines]
     known = [line for line in known if line.size]
     if not known:
         return ""
     (left, right), (low, high) = _scales(np.concatenate(known, axis=1), chart)
-    frame = _Frame(left, right, low, high)
+    frame = _Frame(left, right, low, high, chart.log)
     marks = "".join(
         _marks(series, frame.x(x), frame.y(y)) if chart.points else _line(series, frame.x(x), frame.y(y))
         for series, (x, y) in zip(chart.series, lines, strict=True)
     )
     scales = f'data-x="{left:g} {right:g}" data-y="{low:.6g} {high:.6g}" data-axis="{escape(chart.axis)}"'
+    scales += ' data-log="true"' if chart.log else ""
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)}" {scales}>'
         f'<text class="title" x="{LEFT}" y="13">{escape(chart.title)}</text>{_grid(frame, chart.axis)}{marks}</svg>'
@@ -108,42 +118,58 @@ class _Frame:
     right: float
     low: float
     high: float
+    log: bool = False
 
     def x(self, value: Values) -> Values:
         return LEFT + (value - self.left) / ((self.right - self.left) or 1) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: Values) -> Values:
-        return HEIGHT - BOTTOM - (value - self.low) / ((self.high - self.low) or 1) * (HEIGHT - TOP - BOTTOM)
+        low, high = self.low, self.high
+        if self.log:
+            value, low, high = np.log10(value), math.log10(low), math.log10(high)
+        return HEIGHT - BOTTOM - (value - low) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
 
 
-def _arrays(series: Series, factor: float) -> tuple[Values, Values]:
+def _arrays(series: Series, chart: Chart) -> tuple[Values, Values]:
     y = np.array([math.nan if value is None else value for value in series.y], np.float64)
-    y[~np.isfinite(y)] = math.nan
-    return np.asarray(series.x, np.float64), y * factor
+    y[~np.isfinite(y) | (chart.log & (y <= 0))] = math.nan
+    return np.asarray(series.x, np.float64), y * chart.factor
 
 
 def _scales(known: Values, chart: Chart) -> tuple[tuple[float, float], tuple[float, float]]:
     """The horizontal and the vertical scale, which hold every value; a vertical end that values chose has a margin."""
     left, low = known.min(axis=1).tolist()
     right, high = known.max(axis=1).tolist()
-    margin = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
+    lower, upper = _decades(low, high) if chart.log else _margins(low, high)
     bottom, top = chart.ends
     return (
         (left if chart.across[0] is None else min(chart.across[0], left)),
         (right if chart.across[1] is None else max(chart.across[1], right)),
     ), (
-        (low - margin if bottom is None else min(bottom, low)),
-        (high + margin if top is None else max(top, high)),
+        (lower if bottom is None else min(bottom, low)),
+        (upper if top is None else max(top, high)),
     )
+
+
+def _margins(low: float, high: float) -> tuple[float, float]:
+    margin = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
+    return low - margin, high + margin
+
+
+def _decades(low: float, high: float) -> tuple[float, float]:
+    """The powers of ten around; one decade at least."""
+    first = math.floor(math.log10(low))
+    return 10.0**first, 10.0 ** max(math.ceil(math.log10(high)), first + 1)
 
 
 def _grid(frame: _Frame, axis: str) -> str:
     parts = []
     across = [value for value in ticks(frame.left, frame.right, 6) if value == round(value)] or [frame.left]
-    up = np.array(_two_or_more(frame.low, frame.high))
+    up = np.array(_powers(frame.low, frame.high) if frame.log else _two_or_more(frame.low, frame.high))
     for value, y in zip(up.tolist(), frame.y(up).tolist(), strict=True):
+        shown = _power(value) if frame.log else _short(value)
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{_short(value)}</text>')
+        parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{shown}</text>')
     for value, x in zip(across, frame.x(np.array(across)).tolist(), strict=True):
         parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 5}" text-anchor="middle">{value:g}</text>')
     parts.append(f'<text class="tick" x="{WIDTH - RIGHT}" y="13" text-anchor="end">{escape(axis)}</text>')
@@ -154,6 +180,11 @@ def _two_or_more(low: float, high: float) -> list[float]:
     """Ticks of which there are two at least: one alone says nothing of the scale."""
     few = ticks(low, high)
     return few if len(few) > 1 else ticks(low, high, 8)
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """Powers of ten within [low, high], about four."""
+    return [10.0**power for power in ticks(math.log10(low), math.log10(high)) if power == round(power)]
 
 
 def _line(series: Series, x: Values, y: Values) -> str:
@@ -184,12 +215,24 @@ def _runs(x: Values, y: Values) -> Iterator[list[tuple[float, float]]]:
 def _marks(series: Series, x: Values, y: Values) -> str:
     hollow = series.hollow or [False] * len(x)
     return "".join(
-        f'<circle class="s{series.colour % COLOURS} {"refused" if refused else "point"}" '
-        f'data-name="{escape(series.name)}" cx="{a:.1f}" cy="{b:.2f}" r="3.5"/>'
+        f'<{_shape(series.mark, a, b)} class="s{series.colour % COLOURS} {"refused" if refused else "point"}" '
+        f'data-name="{escape(series.name)}"/>'
         for a, b, refused in zip(x.tolist(), y.tolist(), hollow, strict=True)
         if math.isfinite(b)
     )
 
 
+def _shape(mark: Mark, x: float, y: float) -> str:
+    if mark == "square":
+        return f'rect x="{x - 3:.1f}" y="{y - 3:.2f}" width="6" height="6"'
+    return f'circle cx="{x:.1f}" cy="{y:.2f}" r="3.5"'
+
+
 def _short(value: float) -> str:
     return f"{round(value, 10):.4g}"
+
+
+def _power(value: float) -> str:
+    """A power of ten as it is written, such as 10⁻³."""
+    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return f"10{str(round(math.log10(value))).translate(raised)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from dvd.errors import ModelError, OptionError
 from dvd.hardware import DTYPES
+from dvd.stream import Size
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -27,10 +28,24 @@ def check_dtype(name: str, dtype: str) -> None:
         raise OptionError(f"dtype of {name} is '{dtype}' but must be float32, bfloat16 or float16")
 
 
-def require(library: str, what: str) -> None:
-    """OptionError, with what to install, where the library is missing."""
+def check_size(name: str, size: Size) -> None:
+    """OptionError unless it is None, "source", or a height and width of at least a pixel."""
+    if size in (None, "source") or (isinstance(size, tuple) and len(size) == 2 and min(size) >= 1):
+        return
+    given = shown_size(size) if isinstance(size, tuple) else size
+    raise OptionError(f"size of {name} is {given} but must be a height and a width in pixels, or 'source'")
+
+
+def shown_size(size: Sequence[int]) -> str:
+    """Height and width as they are written on the command line."""
+    return "x".join(map(str, size))
+
+
+def require(library: str, what: str, weights: str | Path = "") -> None:
+    """OptionError where the library is missing: what to install, and which `weights` will be needed then."""
     if find_spec(library) is None:
-        raise OptionError(f"{what} needs {library}; pip install 'dvd-depth[compare]'")
+        then = f"; its weights, {weights}, come from the Hugging Face hub" if weights else ""
+        raise OptionError(f"{what} needs {library}: pip install 'dvd-depth[compare]'{then}")
 
 
 def weights_folder(model: str | Path, fetch: Fetch, download: bool = True) -> Path:

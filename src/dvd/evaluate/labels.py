@@ -64,7 +64,9 @@ METRICS: Mapping[str, Label] = MappingProxyType(
         "relative_temporal_difference": Label("RTD", "lower", digits=4),
         "temporal_alignment_error": Label("TAE", "lower", 100, "× 100", 2),
         "flow_warping_error": Label("OPW", "lower", unit="m", digits=4),
-        "wander": Label("Wander", "lower"),
+        "wander": Label("AbsRel per clip / per frame", "lower"),
+        "seam_error_before": Label("Seam error before alignment", "lower", digits=5),
+        "seam_error_after": Label("Seam error after alignment", "lower", digits=5),
         "frame_scale": Label("Scale of the frame", digits=4),
         "frame_shift": Label("Shift of the frame", digits=4),
     }

@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvd.errors import OptionError
-from dvd.evaluate.hub import check_dtype, opening, origin, require, weights_folder
+from dvd.evaluate.hub import check_dtype, check_size, opening, origin, require, shown_size, weights_folder
+from dvd.evaluate.sampling import check_seed
 from dvd.evaluate.sequences import EvalSequence
 from dvd.hardware import choose_device, device_name
 from dvd.metrics import Space
+from dvd.resize import model_size
+from dvd.stream import Size
 
 V1_1 = "prs-eth/marigold-depth-v1-1"
 
@@ -24,10 +27,11 @@ V1_1 = "prs-eth/marigold-depth-v1-1"
 class Marigold:
     """By repository or folder; it is opened when the first frame is predicted.
 
-    `steps` of denoising and `size`, the longest side in pixels that the network sees (0 for the frame's own): None for
-    what the checkpoint says. `ensemble`: how many predictions are made of each frame and merged (over 2 with scipy).
-    `seed`: of the noise, which is drawn anew for each frame, so that all frames start from the same and one frame's
-    prediction does not depend on those before it. Needs weights from a hub, and the extra `compare`.
+    `steps` of denoising, and `size`, least height and width in pixels that the network sees ("source" for the frame's
+    own): None for what the checkpoint says, which for the size is a longest side. `ensemble`: how many predictions are
+    made of each frame and merged (over 2 with scipy). `seed`: of the noise, which is drawn anew for each frame, so that
+    all frames start from the same and one frame's prediction does not depend on those before it. Needs weights from a
+    hub, and the extra `compare`.
     """
 
     model: str | Path = V1_1
@@ -35,38 +39,42 @@ class Marigold:
     steps: int | None = None
     ensemble: int = 1
     seed: int = 0
-    size: int | None = None
+    size: Size = None
     device: str = "auto"
     dtype: str = "float32"
     download: bool = True
     space: Space = field(default="depth", init=False)
+    _seen: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """OptionError for an unknown device or dtype, for numbers out of range, and without the libraries."""
         for library in ("diffusers", "transformers"):
-            require(library, self.name)
+            require(library, self.name, self.model)
         if self.ensemble > 2:
             require("scipy", f"an ensemble of {self.ensemble}")
         self._device = choose_device(self.device)
         check_dtype(self.name, self.dtype)
+        check_size(self.name, self.size)
+        check_seed(self.seed)
         steps = 1 if self.steps is None else self.steps
-        if min(steps, self.ensemble) < 1 or (self.size or 0) < 0:
-            raise OptionError(
-                f"{self.name} cannot take steps {self.steps}, ensemble {self.ensemble}, size {self.size}; "
-                "steps and ensemble are at least 1, size at least 0"
-            )
+        if min(steps, self.ensemble) < 1:
+            raise OptionError(f"{self.name} cannot take steps {steps}, ensemble {self.ensemble}; both are at least 1")
+
+    def open(self) -> None:
+        """Opens the weights now. ModelError where they cannot be had or are no Marigold."""
+        _ = self._opened
 
     def describe(self) -> dict[str, Any]:
         """Weights, library, device and every setting; opens nothing: a checkpoint's own are told once it is open."""
         opened = self.__dict__.get("_opened")
         steps = self.steps if opened is None else self.steps or opened.default_denoising_steps
-        size = self.size if opened is None or self.size is not None else opened.default_processing_resolution
         return origin(self.model, "diffusers") | {
             "kind": "single images",
             "space": self.space,
             "device": f"{self._device} ({device_name(self._device)})",
             "dtype": self.dtype,
-            "size": "the checkpoint's own" if size is None else size,
+            "size": list(self.size) if isinstance(self.size, tuple) else self.size or "the checkpoint's own",
+            "processed": dict(self._seen),
             "steps": "the checkpoint's own" if steps is None else steps,
             "ensemble": self.ensemble,
             "seed": self.seed,
@@ -78,17 +86,26 @@ class Marigold:
         """One frame at a time, `1 H W` float32 in [0, 1]. ModelError where the weights are not there."""
         import torch
 
-        pipeline = self._opened
+        pipeline, longest = self._opened, self._longest(sequence.size)
         for frame in sequence.frames():
             predicted = pipeline(
                 frame.rgb.astype(np.float32) / np.float32(255),
                 num_inference_steps=self.steps,
                 ensemble_size=self.ensemble,
-                processing_resolution=self.size,
+                processing_resolution=longest,
                 generator=torch.Generator().manual_seed(self.seed),
                 output_type="np",
             ).prediction  # 1 H W 1
             yield predicted[..., 0].astype(np.float32)
+
+    def _longest(self, size: tuple[int, int]) -> int:
+        """The longest side at which the network sees frames of this size, 0 for their own."""
+        if self.size is None:
+            longest = int(self._opened.default_processing_resolution or 0)
+        else:
+            longest = 0 if self.size == "source" else max(model_size(*size, self.size, 1))
+        self._seen[shown_size(size)] = f"longest side {longest or max(size)}"
+        return longest
 
     @cached_property
     def _opened(self) -> Any:

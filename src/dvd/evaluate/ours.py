@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dvd.evaluate.sampling import check_anchor, conditioning, kind
 from dvd.evaluate.sequences import EvalSequence
 from dvd.hardware import device_name
 from dvd.metrics import Space
@@ -23,7 +24,7 @@ class Ours:
     """A model behind `dvd.pipeline`: any that can be loaded, with any window, overlap, τ, size and way of stitching.
 
     `seams` are those of the sequence predicted last. The values are those of `Pipeline.predict`; None for the model's
-    own. OptionError where one is outside its range or two contradict each other.
+    own. OptionError where one is outside its range, two contradict each other, or τ is given to a generative model.
     """
 
     space: Space = "disparity"
@@ -40,13 +41,14 @@ class Ours:
         self.name = pipeline.card.name
         self.seams: list[Seam] = []
         self._pipeline = pipeline
+        check_anchor(pipeline, tau)
         self._settings = pipeline.settings(size, window, overlap, tau, stitch)
 
     def describe(self) -> dict[str, Any]:
-        """Model, licence, device, number format, and every setting of the stream."""
+        """Model, licence, device, number format, every setting of the stream, and the steps of a generative model."""
         settings = self._settings
         return {
-            "kind": "dvd",
+            "kind": kind(self._pipeline),
             "model": self._pipeline.card.name,
             "licence": self._pipeline.card.licence,
             "device": f"{self._pipeline.device} ({device_name(self._pipeline.device)})",
@@ -54,7 +56,7 @@ class Ours:
             "size": "source" if settings.target is None else list(settings.target),
             "window": settings.window,
             "overlap": settings.overlap,
-            "tau": settings.tau,
+            **conditioning(self._pipeline, settings.tau),
             "stitch": asdict(settings.rule),
         }
 

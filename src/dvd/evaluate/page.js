@@ -6,7 +6,8 @@ const number = (value) => Number(value.toPrecision(4)).toString();
 function nearest(svg, x) {
   const best = new Map();
   for (const mark of svg.querySelectorAll("[data-name]")) {
-    const points = mark.points ? Array.from(mark.points, (p) => [p.x, p.y]) : [[mark.cx.baseVal.value, mark.cy.baseVal.value]];
+    const box = mark.getBBox();
+    const points = mark.points ? Array.from(mark.points, (p) => [p.x, p.y]) : [[box.x + box.width / 2, box.y + box.height / 2]];
     for (const [px, py] of points) {
       const known = best.get(mark.dataset.name);
       if (!known || Math.abs(px - x) < Math.abs(known[0] - x)) best.set(mark.dataset.name, [px, py]);
@@ -29,7 +30,8 @@ for (const svg of document.querySelectorAll("svg.chart")) {
     cursor.setAttribute("d", `M${x} ${TOP}V${HEIGHT - BOTTOM}`);
     const place = left + ((x - LEFT) / (WIDTH - LEFT - RIGHT)) * (right - left);
     const lines = Array.from(best, ([name, [, y]]) => {
-      const value = low + ((HEIGHT - BOTTOM - y) / (HEIGHT - TOP - BOTTOM)) * (high - low);
+      const height = (HEIGHT - BOTTOM - y) / (HEIGHT - TOP - BOTTOM);
+      const value = svg.dataset.log ? low * (high / low) ** height : low + height * (high - low);
       return `${name}  ${number(value)}`;
     });
     tip.textContent = [`${svg.dataset.axis} ${Math.round(place)}`, ...lines].join("\n");

@@ -9,48 +9,20 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib import resources
-from typing import NamedTuple
 
 from dvd.errors import OptionError
-from dvd.evaluate import charts
+from dvd.evaluate import charts, seam_plots
 from dvd.evaluate.charts import Chart, Series, draw
 from dvd.evaluate.labels import METRICS, MISSING, dataset_label, label
 from dvd.evaluate.page_parts import gallery, grid, paper_table
 from dvd.evaluate.pictures import Frames
 from dvd.evaluate.results import Results, SequenceResult
-from dvd.evaluate.tables import coverage, flat, protocol_values, tables, text
-
-__all__ = ["Frames", "Worst", "page", "worst_frames"]
+from dvd.evaluate.tables import coverage, flat, protocol_values, shown_conditions, tables, text
 
 CURVES = ("abs_rel", "delta1")
 """Metrics whose curves are seen at once; those of the others are folded."""
-SEAM_PLOTS = {"scale": "Seam scale", "shift": "Seam shift", "r2": "Seam R²", "residual": "Seam residual"}
 _OPEN = 12
 """With no more sequences than this, their curves are unfolded from the start."""
-
-
-class Worst(NamedTuple):
-    """A frame worth looking at, and its value of the metric."""
-
-    dataset: str
-    sequence: str
-    frame: int
-    value: float
-
-
-def worst_frames(results: Results, metric: str = "abs_rel", count: int = 8, per_sequence: int = 1) -> list[Worst]:
-    """The worst frames of the sequences that count, so many of each at most, worst first; for `Frames`."""
-    sign = -1 if label(metric).better == "higher" else 1
-    chosen: list[Worst] = []
-    for sequence in results.sequences:
-        if sequence.skipped is None:
-            known = [
-                Worst(sequence.dataset, sequence.name, index, value)
-                for index, value in enumerate(sequence.per_frame.get(metric, ()))
-                if value is not None and math.isfinite(value)
-            ]
-            chosen += sorted(known, key=lambda worst: -sign * worst.value)[:per_sequence]
-    return sorted(chosen, key=lambda worst: -sign * worst.value)[:count]
 
 
 def page(results: Sequence[Results], frames: Iterable[Frames] = (), beside_published: bool = True) -> str:
@@ -125,12 +97,15 @@ class _Methods:
 
     def conditions(self) -> str:
         """All of them, a column for every method."""
-        stated = [dict(flat({**result.conditions, "protocol": protocol_values(result)})) for result in self.results]
+        stated = [
+            dict(flat({**shown_conditions(result), "protocol": protocol_values(result)})) for result in self.results
+        ]
         names = dict.fromkeys(name for values in stated for name in values)
         head = ["", *(self.key(place) for place in range(len(self.results)))]
         rows = [
             [escape(name), *(MISSING if values.get(name) is None else escape(text(values[name])) for values in stated)]
             for name in names
+            if any(values.get(name) is not None for values in stated)
         ]
         return grid(head, rows, wrap=True)
 
@@ -147,9 +122,10 @@ def _dataset(methods: _Methods, dataset: str) -> Iterator[str]:
     for name, found in sequences.items():
         lines = _charts(_curve(methods, found, metric) for metric in CURVES)
         others = _charts(_curve(methods, found, metric) for metric in _courses(found) if metric not in CURVES)
-        seams = _charts(_seams(methods, found, quantity) for quantity in SEAM_PLOTS)
+        seams = _charts(seam_plots.fits_and_errors(methods.names, found, _time(found)))
         if seams:
-            seams = f'<p class="note">Seams of windows; a hollow mark is a fit that was refused.</p>{seams}'
+            told = [seam_plots.LEGEND, *seam_plots.in_words(methods.names, found)]
+            seams = f'<p class="note">{escape(" ".join(told))}</p>{seams}'
         if others:
             others = f"<details><summary>Further metrics</summary>{others}</details>"
         if not (lines or seams or others):
@@ -232,19 +208,6 @@ def _chart(metric: str, series: Sequence[Series], axis: str, across: charts.Ends
     ends = 0.0 if shown.better == "lower" else None, 1.0 if metric.startswith("delta") else None
     unit = "" if shown.unit == "1" else f" {shown.unit}"
     return Chart(f"{shown.text}{unit} {shown.arrow}".strip(), series, axis, False, across, ends, shown.factor)
-
-
-def _seams(methods: _Methods, found: dict[int, SequenceResult], quantity: str) -> Chart:
-    """One mark for every joint of two windows; a hollow one where the fit was refused."""
-    series = []
-    for place, one in found.items():
-        joints = [
-            (s.get("start", i), s[quantity], not s.get("trusted", 1)) for i, s in enumerate(one.seams) if quantity in s
-        ]
-        if joints:
-            x, y, refused = zip(*joints, strict=True)
-            series.append(Series(methods.names[place], x, y, place, refused))
-    return Chart(SEAM_PLOTS[quantity], series, "frame", points=True, across=_time(found))
 
 
 def _charts(drawn: Iterable[Chart]) -> str:

@@ -86,7 +86,8 @@ def _pictures(frames: Frames) -> str:
     shown = label("abs_rel")
     method = f", {escape(frames.method)}" if frames.method else ""
     head = f"{escape(dataset_label(frames.dataset))} {escape(frames.sequence)}, frame {frames.frame}{method}"
-    error = f'<span class="soft">{shown.text} {shown.unit}: {shown.show(s.abs_rel)}</span>'
+    why = f", {frames.why}" if frames.why else ""
+    error = f'<span class="soft">{shown.text} {shown.unit}: {shown.show(s.abs_rel)}{escape(why)}</span>'
     return f'<div class="frame"><h3>{head} {error}</h3><div class="strip">{figures}</div></div>'
 
 

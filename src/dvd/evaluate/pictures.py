@@ -26,7 +26,8 @@ class Frames:
     """One frame of a sequence as it was scored.
 
     `rgb` `H W 3` uint8; `predicted` and `truth` `H W` metres, after alignment, of the same size as each other and NaN
-    (or not positive) where nothing is known or counts.
+    (or not positive) where nothing is known or counts. `why` says why it is shown; `abs_rel` is its AbsRel as it was
+    measured, None where that is to be taken from the arrays.
     """
 
     rgb: NDArray
@@ -36,6 +37,8 @@ class Frames:
     sequence: str
     frame: int
     method: str = ""
+    why: str = ""
+    abs_rel: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,15 @@ def strip(frames: Frames) -> Strip:
     error = np.where(both, np.abs(predicted - truth) / np.where(known, truth, 1), np.nan)
     low, high = np.quantile(1 / truth[known], (0.02, 0.98)).tolist()
     high = max(high, low * (1 + 1e-6))
+    abs_rel = frames.abs_rel
+    if abs_rel is None:
+        abs_rel = float(np.nanmean(error)) if both.any() else float("nan")
     return Strip(
         rgb=_address(_smaller(Image.fromarray(np.ascontiguousarray(frames.rgb)), Image.Resampling.BILINEAR)),
         predicted=_coloured(_disparity(predicted), low, high, DEPTH_MAP),
         truth=_coloured(_disparity(np.where(known, truth, np.nan)), low, high, DEPTH_MAP),
         error=_coloured(error, 0, WORST_ERROR, ERROR_MAP),
-        abs_rel=float(np.nanmean(error)) if both.any() else float("nan"),
+        abs_rel=abs_rel,
         nearest_m=1 / high,
         farthest_m=1 / low,
     )

@@ -45,20 +45,22 @@ class Prior:
     of the truth, and the row the best linear function of it, once per clip. OptionError where the name is unknown.
     """
 
-    name: str
+    prior: str
+    name: str = ""
     space: Space = "disparity"
 
     def __post_init__(self) -> None:
-        if self.name not in PRIORS:
-            raise OptionError(unknown("prior", self.name, PRIORS))
+        if self.prior not in PRIORS:
+            raise OptionError(unknown("prior", self.prior, PRIORS))
+        self.name = self.name or self.prior
 
     def describe(self) -> dict[str, Any]:
         """That it is a prior, and which."""
-        return {"kind": "prior", "prior": PRIORS[self.name][0]}
+        return {"kind": "prior", "prior": PRIORS[self.prior][0]}
 
     def predict(self, sequence: EvalSequence) -> Iterator[NDArray[np.float32]]:
         """Chunks `T H W` float32 of at most `CHUNK_BYTES`; views of one picture."""
-        picture = PRIORS[self.name][1](sequence.size)
+        picture = PRIORS[self.prior][1](sequence.size)
         step = max(1, CHUNK_BYTES // picture.nbytes)
         for first in range(0, sequence.count, step):
             yield np.broadcast_to(picture, (min(step, sequence.count - first), *picture.shape))

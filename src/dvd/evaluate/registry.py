@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dvd.backbones import registry as models
 from dvd.errors import OptionError, unknown
@@ -15,12 +16,17 @@ from dvd.evaluate.priors import PRIORS, Prior
 from dvd.metrics import Space
 from dvd.stream import Size
 
+if TYPE_CHECKING:
+    from dvd.pipeline import Pipeline
+
 
 @dataclass(frozen=True)
 class MethodOptions:
     """What a method may be given; None, "auto" and "default" leave it to the method.
 
-    `space`, `key`, `offset` and `note` are of saved predictions (see `SavedPredictions`), the others of networks.
+    `size`: least height and width that a network sees, (height, width) in pixels, or "source". `steps`, `ensemble` and
+    `seed` are of methods that sample from noise. `space`, `key`, `offset` and `note` are of saved predictions (see
+    `SavedPredictions`). `name` is what any method is called in tables.
     """
 
     device: str = "auto"
@@ -30,10 +36,14 @@ class MethodOptions:
     overlap: int | None = None
     tau: float | None = None
     stitch: str = "default"
+    steps: int | None = None
+    ensemble: int | None = None
+    seed: int | None = None
     space: Space | None = None
     key: str | None = None
     offset: float = 0.0
     note: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,41 +64,52 @@ def _saved(path: str, options: MethodOptions) -> Method:
     from dvd.evaluate.saved import SavedPredictions
 
     if options.space is None:
-        raise OptionError(f"saved:{path} may hold disparity or depth, which no file says; say which")
+        raise OptionError(f"saved:{path} may hold disparity or depth, which no file says; say which, with --predicted")
     return SavedPredictions(Path(path), options.space, key=options.key, offset=options.offset, note=options.note)
 
 
 def _depth_anything(model: str, options: MethodOptions) -> Method:
     from dvd.evaluate.depth_anything import DepthAnythingV2
 
-    return DepthAnythingV2(**_hub_model(model, options))
+    method = DepthAnythingV2(**_hub_model(model, options))
+    method.open()
+    return method
 
 
 def _marigold(model: str, options: MethodOptions) -> Method:
     from dvd.evaluate.marigold import Marigold
 
-    return Marigold(**_hub_model(model, options))
+    sampled = {name: getattr(options, name) for name in ("steps", "ensemble", "seed")}
+    given = {name: value for name, value in sampled.items() if value is not None}
+    method = Marigold(**_hub_model(model, options), **given)
+    method.open()
+    return method
 
 
 def _hub_model(model: str, options: MethodOptions) -> dict[str, Any]:
-    given = {"model": model, "device": options.device, "dtype": "" if options.dtype == "auto" else options.dtype}
+    dtype = "" if options.dtype == "auto" else options.dtype
+    given = {"model": model, "device": options.device, "dtype": dtype, "size": options.size}
     return {name: value for name, value in given.items() if value}
 
 
 def _single_image(model: str, options: MethodOptions) -> Method:
     from dvd.evaluate.single_image import SingleImage
 
-    return SingleImage(
-        model or "dvd-mini", size=options.size, tau=options.tau, device=options.device, dtype=options.dtype
-    )
+    return SingleImage(_opened(model or "dvd-mini", options), size=options.size, tau=options.tau)
 
 
 def _ours(model: str, options: MethodOptions) -> Method:
     from dvd.evaluate.ours import Ours
+
+    pipeline = _opened(model, options)
+    return Ours(pipeline, options.size, options.window, options.overlap, options.tau, options.stitch)
+
+
+def _opened(model: str, options: MethodOptions) -> Pipeline:
+    from dvd.evaluate.sampling import with_sampler
     from dvd.pipeline import load
 
-    pipeline = load(model, options.device, options.dtype)
-    return Ours(pipeline, options.size, options.window, options.overlap, options.tau, options.stitch)
+    return with_sampler(load(model, options.device, options.dtype), options.steps, options.seed)
 
 
 def _prior(name: str) -> MethodEntry:
@@ -105,9 +126,18 @@ METHODS: Mapping[str, MethodEntry] = MappingProxyType(
             "PATH",
             needed=True,
         ),
-        "depth-anything-v2": MethodEntry("Depth Anything V2, frame by frame", _depth_anything, argument="MODEL"),
-        "marigold": MethodEntry("Marigold, frame by frame", _marigold, argument="MODEL"),
-        "single-image": MethodEntry("one of our models, frame by frame", _single_image, ("size", "tau"), "MODEL"),
+        "depth-anything-v2": MethodEntry(
+            "Depth Anything V2, frame by frame; weights from the hub", _depth_anything, ("size",), "MODEL"
+        ),
+        "marigold": MethodEntry(
+            "Marigold, frame by frame; weights from the hub",
+            _marigold,
+            ("size", "steps", "ensemble", "seed"),
+            "MODEL",
+        ),
+        "single-image": MethodEntry(
+            "one of our models, frame by frame", _single_image, ("size", "tau", "steps", "seed"), "MODEL"
+        ),
     }
 )
 """The methods that are not our models on videos; each imports what it needs when it is opened."""
@@ -115,7 +145,7 @@ METHODS: Mapping[str, MethodEntry] = MappingProxyType(
 OURS = MethodEntry(
     "a model that dvd models lists, or a model folder",
     _ours,
-    ("size", "window", "overlap", "tau", "stitch"),
+    ("size", "window", "overlap", "tau", "stitch", "steps", "seed"),
 )
 
 
@@ -124,18 +154,46 @@ def open_method(text: str, options: MethodOptions | None = None) -> Method:
 
     OptionError where the name is unknown, an argument is missing, or an option is given that the method does not read.
     """
+    entry, rest = find_method(text)
+    given = options or MethodOptions()
+    _check_options(text, entry, given)
+    method = entry.open(rest, given)
+    if given.name:
+        method.name = given.name
+    return method
+
+
+def find_method(text: str) -> tuple[MethodEntry, str]:
+    """The entry that `text` names, and what it says after the name; OptionError where there is none."""
     name, colon, rest = text.partition(":")
     if name in METHODS:
         entry = METHODS[name]
         if (entry.needed and not rest) or (colon and not entry.argument):
             raise OptionError(f"method '{text}' is written {usage(name)}")
-    elif text in models.names() or Path(text).exists() or "/" in text:
-        entry, rest = OURS, text
-    else:
-        raise OptionError(unknown("method or model", text, [*METHODS, *models.names()]))
-    given = options or MethodOptions()
-    _check_options(text, entry, given)
-    return entry.open(rest, given)
+        return entry, rest
+    if text in models.names() or Path(text).exists() or "/" in text:
+        return OURS, text
+    raise OptionError(unknown("method or model", text, [*METHODS, *models.names()]))
+
+
+def options_of_each(methods: Sequence[str], options: MethodOptions) -> dict[str, MethodOptions]:
+    """What each of several methods is given: of the options those that it reads.
+
+    OptionError where a method is unknown or named twice, or where an option is given that none of them reads, or a name
+    that several would share.
+    """
+    twice = [text for text, count in Counter(methods).items() if count > 1]
+    if twice:
+        raise OptionError(f"method '{twice[0]}' is named twice; name it once")
+    if len(methods) == 1:
+        return {methods[0]: options}
+    if options.name:
+        raise OptionError(f"{len(methods)} methods cannot all be called '{options.name}'; measure each by itself")
+    plain, read = MethodOptions(), {text: _read(find_method(text)[0]) for text in methods}
+    for name in (field.name for field in fields(options)):
+        if getattr(options, name) != getattr(plain, name) and not any(name in names for names in read.values()):
+            raise OptionError(f"none of the methods {', '.join(methods)} reads a {name}; leave it out")
+    return {text: replace(plain, **{name: getattr(options, name) for name in names}) for text, names in read.items()}
 
 
 def usage(name: str) -> str:
@@ -147,7 +205,11 @@ def usage(name: str) -> str:
 
 def _check_options(text: str, entry: MethodEntry, options: MethodOptions) -> None:
     """Refuses what would be ignored; a device is no contradiction to what needs none."""
-    plain, readable = MethodOptions(), {"device", "dtype", *entry.takes}
+    plain, read = MethodOptions(), _read(entry)
     for name in (field.name for field in fields(options)):
-        if name not in readable and getattr(options, name) != getattr(plain, name):
+        if name not in read and getattr(options, name) != getattr(plain, name):
             raise OptionError(f"method '{text}' reads no {name}; leave it out")
+
+
+def _read(entry: MethodEntry) -> set[str]:
+    return {"device", "dtype", "name", *entry.takes}

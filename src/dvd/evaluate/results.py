@@ -49,12 +49,12 @@ class Results:
         """Their names, in order of appearance."""
         return list(dict.fromkeys(sequence.dataset for sequence in self.sequences))
 
-    def mean(self, dataset: str, lengths: range | None = None) -> dict[str, float]:
-        """Every metric, the mean over a data set's sequences that count, of all lengths or of some."""
+    def mean(self, dataset: str | None, lengths: range | None = None) -> dict[str, float]:
+        """Every metric, the mean over the sequences that count: of a data set or all (None), of all lengths or some."""
         rows = [
             sequence.metrics
             for sequence in self.sequences
-            if sequence.dataset == dataset
+            if dataset in (None, sequence.dataset)
             and sequence.skipped is None
             and (lengths is None or sequence.frames in lengths)
         ]

@@ -164,7 +164,8 @@ def _check_count(form: Form, count: int, sequence: EvalSequence) -> None:
     """InputError unless all frames are predicted; of a sequence cut short, those of the whole one may be."""
     whole: EvalSequence = getattr(sequence, "whole", sequence)
     if count not in (sequence.count, whole.count):
+        cut = "" if whole.count == sequence.count else f", of which the first {sequence.count} are evaluated"
         raise InputError(
             f"{form.path} holds {count} frames and the sequence '{sequence.name}' of {sequence.dataset} "
-            f"{sequence.count}; predict all of its frames, at its own frame rate"
+            f"{whole.count}{cut}; predict all of its frames, at its own frame rate"
         )

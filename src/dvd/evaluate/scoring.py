@@ -120,6 +120,10 @@ class SequenceScores:
             self._earlier = None
             self._note({})
 
+    def depth_m(self, prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """A frame's depth `H W` in metres as it is measured: with the fit of the protocol's scope."""
+        return self._to_depth_m(prediction, self.scope_fit or _fit_of(prediction, frame, mask, self.protocol))
+
     def means(self) -> Scores:
         """Each metric over the frames that have it, the RGB boundary scores from the counts of all frames together.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dvd.evaluate.sampling import check_anchor, conditioning
 from dvd.evaluate.sequences import EvalSequence
 from dvd.hardware import device_name
 from dvd.metrics import Space
@@ -20,9 +21,10 @@ from dvd.stream import Size
 
 @dataclass
 class SingleImage:
-    """Any model by name, by folder or opened: what it does without the frames around. Also the single-image baseline.
+    """Any model by name, by folder or opened: what it does without the frames around.
 
-    `size`, `tau`, `device` and `dtype` as `dvd.load` and `Pipeline.predict` take them.
+    The discriminative single-image baseline is this with a model that was trained on images alone. `size`, `tau`,
+    `device` and `dtype` as `dvd.load` and `Pipeline.predict` take them; a generative model takes no τ.
     """
 
     model: str | Path | Pipeline = "dvd-mini"
@@ -41,6 +43,7 @@ class SingleImage:
     def describe(self) -> dict[str, Any]:
         """Model, licence, device, number format, size and anchor; opens the model. Errors as `dvd.load`."""
         pipeline = self._pipeline
+        check_anchor(pipeline, self.tau)
         settings = pipeline.settings(self.size, tau=self.tau)
         return {
             "kind": "single images",
@@ -50,7 +53,7 @@ class SingleImage:
             "device": f"{pipeline.device} ({device_name(pipeline.device)})",
             "dtype": pipeline.dtype,
             "size": list(settings.target) if settings.target else "source",
-            "tau": settings.tau,
+            **conditioning(pipeline, settings.tau),
             "window": 1,
         }
 

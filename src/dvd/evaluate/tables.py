@@ -120,7 +120,7 @@ class Table:
     def ranks(self, column: int) -> dict[int, int]:
         """Row → 1 for the best and 2 for the second best of a column, among the rows of one source.
 
-        Equal values share a rank; a single value has none, for there is nothing that it is better than.
+        Equal values share a rank; where all are equal none has one, for there is nothing that they are better than.
         """
         better, places = self.columns[column].label.better, dict[int, int]()
         for source in {row.source for row in self.rows}:
@@ -130,7 +130,7 @@ class Table:
                 if row.source == source and (value := row.values[column]) is not None
             }
             order = sorted(set(values.values()), reverse=better == "higher")[:2]
-            if better and len(values) > 1:
+            if better and len(order) > 1:
                 places |= {i: order.index(value) + 1 for i, value in values.items() if value in order}
         return places
 
@@ -197,6 +197,19 @@ def protocol_values(result: Results) -> dict[str, Any]:
     return values
 
 
+def shown_conditions(result: Results) -> dict[str, Any]:
+    """The conditions as a report states them: without the folders of this machine, which are in results.json."""
+    values = dict(result.conditions)
+    if isinstance(values.get("datasets"), Mapping):
+        values["datasets"] = {
+            name: {key: value for key, value in options.items() if key != "root"}
+            if isinstance(options, Mapping)
+            else options
+            for name, options in values["datasets"].items()
+        }
+    return values
+
+
 def coverage(result: Results, lengths: range = range(1, _EVER)) -> Iterator[str]:
     """For each data set, how many sequences and frames count and which were skipped, with the reason."""
     for dataset in result.datasets:
@@ -247,7 +260,7 @@ def _published(printed: Sequence[published.Published], columns: Sequence[Column]
 
 
 def _conditions(result: Results) -> str:
-    return f"{state(result.conditions)}; protocol: {_protocol(result)}"
+    return f"{state(shown_conditions(result))}; protocol: {_protocol(result)}"
 
 
 def _protocol(result: Results) -> str:
@@ -265,7 +278,7 @@ def _notes(layout: Layout, results: Sequence[Results], rows: Sequence[Row]) -> I
         yield layout.note
     for result in results:
         covered = "; ".join(coverage(result, layout.lengths_of(result)))
-        yield f"{result.method}, measured: {state(result.conditions)}. {covered}."
+        yield f"{result.method}, measured: {state(shown_conditions(result))}. {covered}."
     lines = [_protocol(result) for result in results]
     if len(set(lines)) > 1:
         yield "The measured rows follow different protocols and must not be compared with each other."

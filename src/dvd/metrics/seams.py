@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
-
-from dvd.align import fit as least_squares
+from dvd.align import Moments
 from dvd.metrics.arrays import to_array, to_mask
 
 if TYPE_CHECKING:
@@ -37,11 +35,17 @@ def seam_error(earlier: Values, later: Values, fit: Affine | None = None, mask: 
     given. `mask`, of the same shape, selects pixels. ValueError where shapes differ or nothing is left to compare.
     """
     reference, window = to_array(earlier), to_array(later)
-    valid = np.ones(reference.shape, bool) if mask is None else to_mask(mask)
-    if not reference.shape == window.shape == valid.shape or not valid.any():
-        shapes = f"{reference.shape}, {window.shape} and mask {valid.shape}"
+    valid = None if mask is None else to_mask(mask)
+    sums = Moments()
+    if reference.shape == window.shape and (valid is None or valid.shape == window.shape):
+        sums.add(window, reference, valid)
+    if not sums.count:
+        shapes = f"{reference.shape} and {window.shape}" + ("" if valid is None else f" and mask {valid.shape}")
         raise ValueError(f"overlaps {shapes} must have one shape and a pixel to compare")
-    reference, window = reference[valid].astype(np.float64), window[valid].astype(np.float64)
-    affine = least_squares(window, reference) if fit is None else fit
-    aligned = affine.scale * window + affine.shift
-    return SeamError(float(np.mean((window - reference) ** 2)), float(np.mean((aligned - reference) ** 2)))
+    affine = sums.fit() if fit is None else fit
+    return error_from_sums(sums, affine.scale, affine.shift)
+
+
+def error_from_sums(overlap: Moments, scale: float, shift: float) -> SeamError:
+    """The same from running sums: `overlap` counted the later window as source and what was there as target."""
+    return SeamError(before=overlap.error(), after=overlap.error(scale, shift))

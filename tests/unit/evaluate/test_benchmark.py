@@ -1,5 +1,6 @@
 """The story end to end on tiny recordings whose answer is known: fits, wander, time, skipping, resuming, bad input."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from dvd.evaluate.benchmark import PREDICTIONS, RESULTS, evaluate
 from dvd.evaluate.protocol import Protocol
 from dvd.evaluate.results import read
 from dvd.evaluate.sequences import open_sequences
+from dvd.evaluate.snapshots import FRAMES
+from dvd.types import Seam
 
 PAPER = Protocol("paper")
 ABS_REL = Protocol("p", metrics=("abs_rel", "delta1"))
@@ -172,7 +175,7 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         evaluate(method, sequences, ABS_REL, tmp_path / "run")
     assert [one.name for one in read(tmp_path / "run" / RESULTS).sequences] == ["a"]
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [RESULTS]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [FRAMES, RESULTS]
     method = Known(exact)
     resumed = evaluate(method, sequences, ABS_REL, tmp_path / "run")
     assert method.asked == ["b", "c"]
@@ -256,7 +259,7 @@ def test_kept_predictions_are_what_was_predicted(tmp_path: Path) -> None:
     depth, mask = truth(4)
     np.testing.assert_allclose(kept[mask], exact(depth, 0)[mask], rtol=1e-6)
     assert kept.dtype == np.float32
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [PREDICTIONS, RESULTS]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [FRAMES, PREDICTIONS, RESULTS]
 
 
 def test_poses_give_the_temporal_alignment_error(tmp_path: Path) -> None:
@@ -279,6 +282,21 @@ def test_poses_give_the_temporal_alignment_error(tmp_path: Path) -> None:
     found = evaluate(pulsing, sequences, protocol, tmp_path / "b").sequences[0]
     both_ways = (0.1 + (1 - 1 / 1.1)) / 2
     assert found.per_frame["temporal_alignment_error"][1:] == pytest.approx([both_ways] * 2, rel=1e-4)
+
+
+def test_seams_keep_their_error_before_and_after_and_nothing_that_is_not_a_number(tmp_path: Path) -> None:
+    class Seamed(Known):
+        seams = (
+            Seam(3, 5, 0.9, 0.01, 0.98, 0.02, error_before=0.05, error_after=4e-4),
+            Seam(6, 8, 0.9, 0.01, math.nan, math.nan, 0.3, 0.2, trusted=False, note="no fit"),
+        )
+
+    run(tmp_path, Seamed(exact))
+    placed = {"scale": 0.9, "shift": 0.01}
+    assert read(tmp_path / "run" / RESULTS).sequences[0].seams == [
+        {"start": 3, "stop": 5, **placed, "r2": 0.98, "error_before": 0.05, "error_after": 4e-4, "trusted": 1},
+        {"start": 6, "stop": 8, **placed, "error_before": 0.3, "error_after": 0.2, "trusted": 0},
+    ]
 
 
 def test_progress_counts_both_passes(tmp_path: Path) -> None:

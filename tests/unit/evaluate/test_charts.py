@@ -82,3 +82,31 @@ def test_a_constant_has_a_scale() -> None:
 def test_names_are_escaped() -> None:
     svg = draw(Chart("<b> & co", [Series('"<x>"', range(2), [1, 2])]))
     assert ET.fromstring(svg).get("aria-label") == "<b> & co"
+
+
+def test_values_can_be_read_back_off_a_logarithmic_scale() -> None:
+    values = [3e-5, 0.02, 7e-4]
+    svg = draw(Chart("error", [Series("a", range(3), values, mark="square")], points=True, log=True))
+    root = ET.fromstring(svg)
+    assert (root.get("data-y"), root.get("data-log")) == ("1e-05 0.1", "true")
+    middles = np.array([float(mark.get("y", "")) + float(mark.get("height", "")) / 2 for mark in root.iter("rect")])
+    read = 10 ** (-5 + (HEIGHT - BOTTOM - middles) / (HEIGHT - TOP - BOTTOM) * 4)
+    assert read == pytest.approx(values, rel=1e-3)
+    assert [each.text for each in root.iter("text") if each.text and each.text.startswith("10")] == [
+        *("10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"), [([1e-3], "0.001 0.01"), ([0.5, 2.0], "0.1 10"), ([1e-12, 1.0], "1e-12 1")]
+)
+def test_a_logarithmic_scale_has_whole_decades_and_two_ticks_at_least(values: list[float], ends: str) -> None:
+    svg = draw(Chart("error", [Series("a", range(len(values)), values)], log=True))
+    assert f'data-y="{ends}"' in svg
+    assert 2 <= svg.count(">10") <= 6
+
+
+def test_what_is_not_positive_has_no_place_on_a_logarithmic_scale() -> None:
+    svg = draw(Chart("error", [Series("a", range(4), [0.0, 0.1, -1.0, math.nan])], points=True, log=True))
+    assert svg.count("<circle") == 1
+    assert draw(Chart("error", [Series("a", range(2), [0.0, 0.0])], log=True)) == ""

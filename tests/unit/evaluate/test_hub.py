@@ -9,11 +9,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from eval_tree import write_recording
 
 from dvd.backbones.base import ModelCard
 from dvd.errors import ModelError, OptionError
-from dvd.evaluate.depth_anything import DepthAnythingV2
-from dvd.evaluate.marigold import Marigold
+from dvd.evaluate.benchmark import LEARNT, evaluate
+from dvd.evaluate.depth_anything import SMALL, DepthAnythingV2
+from dvd.evaluate.marigold import V1_1, Marigold
+from dvd.evaluate.protocol import Protocol
+from dvd.evaluate.registry import MethodOptions, open_method
+from dvd.evaluate.sequences import open_sequences
 from dvd.evaluate.single_image import SingleImage
 from dvd.pipeline import Pipeline
 
@@ -95,7 +100,18 @@ def test_depth_anything_is_the_networks_own_output(depth_anything: Path) -> None
         expected = network(**pixels).predicted_depth
     found = DepthAnythingV2(depth_anything, device="cpu").disparity(FRAMES[0])
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
-    assert DepthAnythingV2(depth_anything, device="cpu", size=28).disparity(FRAMES[0]).shape == (1, 28, 42)
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [((28, 28), "28x42"), ((28, 56), "42x56"), ((60, 14), "70x84"), ("source", "56x70"), (None, "42x56")],
+)
+def test_depth_anything_sees_at_least_the_size_and_says_what_it_saw(depth_anything: Path, size, seen: str) -> None:
+    method = DepthAnythingV2(depth_anything, device="cpu", size=size)
+    assert method.describe()["processed"] == {}
+    predicted(method, Clip(FRAMES[:1]))
+    assert method.describe()["processed"] == {"48x64": seen}
+    assert method.describe()["size"] == (list(size) if isinstance(size, tuple) else size or "the model's own")
 
 
 def test_depth_anything_in_metres_is_refused(tmp_path: Path) -> None:
@@ -170,10 +186,60 @@ def test_marigold_tells_the_checkpoints_settings_once_it_is_open(marigold: Path)
     method = Marigold(marigold, device="cpu")
     assert (method.describe()["steps"], method.describe()["size"]) == ("the checkpoint's own", "the checkpoint's own")
     once = predicted(method, Clip(FRAMES[:1]))
-    assert (method.describe()["steps"], method.describe()["size"]) == (2, 32)
-    more = Marigold(marigold, device="cpu", steps=4, size=0, ensemble=2)
+    assert (method.describe()["steps"], method.describe()["processed"]) == (2, {"48x64": "longest side 32"})
+    more = Marigold(marigold, device="cpu", steps=4, size="source", ensemble=2)
     assert not np.array_equal(predicted(more, Clip(FRAMES[:1])), once)
-    assert (more.describe()["steps"], more.describe()["size"], more.describe()["ensemble"]) == (4, 0, 2)
+    assert (more.describe()["steps"], more.describe()["size"], more.describe()["ensemble"]) == (4, "source", 2)
+    assert more.describe()["processed"] == {"48x64": "longest side 64"}
+
+
+@pytest.mark.parametrize(("size", "side"), [((24, 24), 32), ((24, 40), 40), ((60, 8), 80)])
+def test_marigold_sees_at_least_the_size(marigold: Path, size: tuple[int, int], side: int) -> None:
+    """The longest side that its pipeline is given makes both sides long enough, and is what a checkpoint may say."""
+    method = Marigold(marigold, device="cpu", size=size)
+    values = predicted(method, Clip(FRAMES[:1]))
+    assert method.describe()["processed"] == {"48x64": f"longest side {side}"}
+    own = Marigold(marigold, device="cpu")
+    own._opened.register_to_config(default_processing_resolution=side)
+    own._opened.default_processing_resolution = side
+    np.testing.assert_array_equal(values, predicted(own, Clip(FRAMES[:1])))
+
+
+def test_both_are_measured_by_name_with_every_option_they_read(
+    depth_anything: Path, marigold: Path, tmp_path: Path
+) -> None:
+    """From `--model` to results.json, on a recording of known depth."""
+    data = open_sequences("rgbd", write_recording(tmp_path / "data", frames=3))
+    protocol = Protocol("p", metrics=("abs_rel",))
+    found = {}
+    for text, options in (
+        (f"depth-anything-v2:{depth_anything}", MethodOptions(device="cpu", size=(28, 28), name="DAv2-L")),
+        (f"marigold:{marigold}", MethodOptions(device="cpu", size=(16, 16), steps=1, ensemble=2, seed=3)),
+    ):
+        method = open_method(text, options)
+        found[method.name] = evaluate(method, data, protocol, tmp_path / method.name)
+    assert found.keys() == {"DAv2-L", "Marigold v1.1"}
+    for results in found.values():
+        assert np.isfinite(results.sequences[0].metrics["abs_rel"])
+    assert found["DAv2-L"].conditions["size"] == [28, 28]
+    assert found["DAv2-L"].conditions[LEARNT] == {"processed": {"24x32": "28x42"}}
+    stated = found["Marigold v1.1"].conditions
+    assert {"size": [16, 16], "steps": 1, "ensemble": 2, "seed": 3}.items() <= stated.items()
+    assert stated[LEARNT] == {"processed": {"24x32": "longest side 22"}}
+
+
+@pytest.mark.parametrize("name", ["depth-anything-v2", "marigold"])
+def test_what_cannot_be_had_is_said_when_the_method_is_opened(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any frame is read, and also where no model is named: the default's id is then in the line."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for text, repo in ((f"{name}:nobody/nothing", "nobody/nothing"), (name, {"marigold": V1_1}.get(name, SMALL))):
+        with pytest.raises(ModelError, match=rf"{repo} needs weights from the Hugging Face hub .*hf download {repo}"):
+            open_method(text, MethodOptions(device="cpu"))
 
 
 @pytest.mark.parametrize("kind", [DepthAnythingV2, Marigold])
@@ -207,11 +273,28 @@ def test_folders_that_are_not_there_or_hold_no_weights(
         next(kind(tmp_path, device="cpu").predict(Clip()))
 
 
+@pytest.mark.parametrize(("kind", "library"), [(DepthAnythingV2, "transformers"), (Marigold, "diffusers")])
+def test_a_missing_library_is_named_with_the_extra_and_the_weights(
+    kind: type[DepthAnythingV2] | type[Marigold], library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvd.evaluate import hub
+
+    monkeypatch.setattr(hub, "find_spec", lambda name: None if name == library else name)
+    with pytest.raises(OptionError) as caught:
+        kind("someone/some-model", device="cpu")
+    for word in (f"needs {library}", "dvd-depth[compare]", "someone/some-model", "Hugging Face hub"):
+        assert word in str(caught.value), word
+
+
 def test_options_out_of_range() -> None:
     with pytest.raises(OptionError, match="dtype of Depth Anything V2 is 'int8'"):
         DepthAnythingV2(device="cpu", dtype="int8")
-    with pytest.raises(OptionError, match="size of Depth Anything V2 is 0"):
-        DepthAnythingV2(device="cpu", size=0)
+    with pytest.raises(OptionError, match="size of Depth Anything V2 is 0x28"):
+        DepthAnythingV2(device="cpu", size=(0, 28))
+    with pytest.raises(OptionError, match=r"size of Marigold v1\.1 is large but"):
+        Marigold(device="cpu", size="large")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="seed -1 is out of range"):
+        Marigold(device="cpu", seed=-1)
     with pytest.raises(OptionError, match=r"Marigold v1\.1 cannot take steps 0"):
         Marigold(device="cpu", steps=0)
     with pytest.raises(OptionError, match="unknown device 'gpu'"):

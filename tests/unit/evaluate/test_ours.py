@@ -43,29 +43,3 @@ def test_it_states_what_it_ran_with() -> None:
 def test_an_option_outside_its_range_is_refused_before_anything_is_read() -> None:
     with pytest.raises(OptionError, match="tau is 2"):
         Ours(load(GOLDEN, "cpu", "float32"), tau=2)
-
-
-@pytest.mark.parametrize(
-    ("text", "options", "said"),
-    [
-        ("constnt", MethodOptions(), "unknown method or model 'constnt'; did you mean constant"),
-        ("dvd-mni", MethodOptions(), "did you mean dvd-mini"),
-        ("row:3", MethodOptions(), "written row"),
-        ("saved", MethodOptions(), "written saved:PATH"),
-        ("saved:there", MethodOptions(), "disparity or depth"),
-        ("row", MethodOptions(window=9), "reads no window"),
-        ("saved:there", MethodOptions(space="depth", tau=0.5), "reads no tau"),
-        (str(GOLDEN), MethodOptions(space="depth"), "reads no space"),
-    ],
-)
-def test_a_method_that_cannot_be_meant_is_refused(text: str, options: MethodOptions, said: str) -> None:
-    with pytest.raises(OptionError, match=said):
-        open_method(text, options)
-
-
-def test_every_method_has_a_line_of_its_own() -> None:
-    from dvd.evaluate.registry import METHODS, usage
-
-    assert {"constant", "row", "saved"} <= METHODS.keys()
-    assert usage("saved") == "saved:PATH"
-    assert len({entry.summary for entry in METHODS.values()}) == len(METHODS)

@@ -12,7 +12,8 @@ import pytest
 from dvd.apps.report import comparison_text, tables_text, write_reports
 from dvd.errors import OptionError
 from dvd.evaluate.labels import label
-from dvd.evaluate.page import Frames, Worst, page, worst_frames
+from dvd.evaluate.page import page
+from dvd.evaluate.pictures import Frames
 from dvd.evaluate.protocol import PROTOCOLS
 from dvd.evaluate.results import Results, SequenceResult, write
 
@@ -58,7 +59,10 @@ def sequence(name: str, frames: int, seed: int, dataset: str = "bonn") -> Sequen
     }
     metrics = {metric: float(np.mean(values)) for metric, values in per_frame.items()}
     seams = [
-        {"start": s, "stop": s + 9, "scale": 1.1, "shift": 0.01, "r2": 0.9, "residual": 0.02, "trusted": s > 40}
+        {
+            **{"start": s, "stop": s + 9, "scale": 1.1, "shift": 0.01, "r2": 0.9, "trusted": s > 40},
+            **{"error_before": 0.03, "error_after": 0.002},
+        }
         for s in range(36, frames, 36)
     ]
     scale, shift = draws.uniform(1, 2, 2).tolist()
@@ -94,7 +98,8 @@ def test_every_sequence_and_number_is_there_and_the_page_is_well_formed() -> Non
     for dataset in ONE.datasets:
         for metric, value in ONE.mean(dataset).items():
             assert label(metric).show(value) in read.text
-    for part in ("frame 3 has no valid <pixel>", "a3c5726", "192 × 256", "least-squares", "published, Table 1", "12.3"):
+    said = ("frame 3 has no valid <pixel>", "a3c5726", "192 × 256", "least-squares", "published, Table 1", "12.3")
+    for part in (*said, "0.03 before alignment, 0.002 after"):
         assert part in text, part
     # Four curves and four plots of seams for each of three sequences.
     assert read.counts["svg"] == 3 * (4 + 4)
@@ -143,21 +148,6 @@ def test_a_page_of_skipped_sequences_only_is_still_a_page() -> None:
 def test_a_page_needs_results() -> None:
     with pytest.raises(OptionError, match=r"results\.json"):
         page([])
-
-
-def test_the_worst_frames_by_hand() -> None:
-    def scored(name: str, values: list[float | None], metric: str = "abs_rel") -> SequenceResult:
-        return SequenceResult(name, "bonn", len(values), per_frame={metric: values})
-
-    found = replace(ONE, sequences=(scored("a", [0.1, 0.9, None, 0.8]), scored("b", [0.2, 0.3]), SKIPPED))
-    assert worst_frames(found) == [Worst("bonn", "a", 1, 0.9), Worst("bonn", "b", 1, 0.3)]
-    assert [(w.sequence, w.frame) for w in worst_frames(found, count=3, per_sequence=2)] == [
-        ("a", 1),
-        ("a", 3),
-        ("b", 1),
-    ]
-    better_high = replace(ONE, sequences=(scored("a", [0.9, 0.4], "delta1"), scored("b", [0.3, 0.5], "delta1")))
-    assert [w.value for w in worst_frames(better_high, "delta1")] == [0.3, 0.4]
 
 
 def test_reports_are_written_beside_the_results(tmp_path) -> None:

@@ -14,7 +14,12 @@ import pytest
 from PIL import Image
 
 from dvd.apps import evaluate
+from dvd.backbones import registry as models
+from dvd.data.layouts import LAYOUTS
 from dvd.errors import InputError, OptionError
+from dvd.evaluate import published
+from dvd.evaluate.marigold import Marigold
+from dvd.evaluate.protocol import PROTOCOLS
 from dvd.evaluate.registry import METHODS
 from dvd.evaluate.saved import SavedPredictions
 from dvd.evaluate.saved_forms import Archive
@@ -23,8 +28,9 @@ T, H, W = 5, 24, 32
 VALUES = np.random.default_rng(0).random((T, H, W), np.float32) + np.float32(0.1)
 
 
-RECIPES = Path(__file__).resolve().parents[3] / "docs" / "compare.md"
-DOCUMENTED = re.findall(r"^ *(dvd eval [^\n]+)$", RECIPES.read_text(), re.MULTILINE)
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+PAGES = [(DOCS / name).read_text().replace("\\\n", " ") for name in ("compare.md", "evaluation.md")]
+DOCUMENTED = [line for page in PAGES for line in re.findall(r"^ *(dvd eval .+?) *(?:#.*)?$", page, re.MULTILINE)]
 
 
 def sequence(name: str = "balloon", count: int = T, size: tuple[int, int] = (H, W)) -> SimpleNamespace:
@@ -157,7 +163,7 @@ def test_the_whole_of_a_sequence_that_is_cut_short_may_be_predicted(form: str, t
     found = np.concatenate(list(SavedPredictions(tmp_path, "disparity").predict(cut)))
     np.testing.assert_array_equal(found, levels[:2])
     cut.whole = sequence(count=T + 1)
-    with pytest.raises(InputError, match="holds 5 frames and the sequence 'balloon' of bonn 2"):
+    with pytest.raises(InputError, match=r"holds 5 frames .* 'balloon' of bonn 6, of which the first 2 are evaluated"):
         list(SavedPredictions(tmp_path, "disparity").predict(cut))
 
 
@@ -289,10 +295,18 @@ def test_documented_evaluations_are_understood(line: str) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     evaluate.add_arguments(parser)
     asked = parser.parse_args(shlex.split(line)[2:])
-    name = asked.model.partition(":")[0]
-    assert name in METHODS
-    assert (asked.predicted is not None) == (name == "saved")
+    names = {model.partition(":")[0] for model in asked.model}
+    assert all(name in (*METHODS, *models.names()) or "/" in name for name in names)
+    assert (asked.predicted is not None) == (names == {"saved"})
+    assert asked.protocol in PROTOCOLS
+    for text in asked.datasets:
+        assert text.partition("=")[0] in LAYOUTS
 
 
-def test_every_compared_method_is_documented() -> None:
-    assert len(DOCUMENTED) >= 6
+def test_every_row_of_the_papers_tables_is_documented() -> None:
+    """Each method by the name under which its published numbers stand, and each data set of each table."""
+    words = [shlex.split(line) for line in DOCUMENTED]
+    named = {line[line.index("--name") + 1] for line in words if "--name" in line}
+    assert {row.method for row in published.load()} <= named | {Marigold.name}
+    measured = {word.partition("=")[0] for line in words for word in line if "=data/" in word}
+    assert {row.dataset for row in published.load()} <= measured

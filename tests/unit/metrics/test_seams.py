@@ -23,7 +23,15 @@ def test_an_affine_disagreement_vanishes(seed: int, scale: float, shift: float) 
     later = (earlier - shift) / scale
     before, after = seam_error(earlier, later)
     assert before == pytest.approx(np.mean((later - earlier) ** 2))
-    assert after == pytest.approx(0, abs=1e-20)
+    assert after == pytest.approx(0, abs=1e-14)
+
+
+@given(seeds, st.floats(-3, 3), st.floats(-1e3, 1e3))
+def test_both_are_means_over_the_pixels(seed: int, scale: float, shift: float) -> None:
+    earlier, later = overlap(seed), overlap(seed + 1)
+    before, after = seam_error(earlier, later, AffineFit(scale, shift, 1.0, 0.0, 60))
+    assert before == pytest.approx(np.mean((later - earlier) ** 2), rel=1e-12)
+    assert after == pytest.approx(np.mean((scale * later + shift - earlier) ** 2), rel=1e-12)
 
 
 @given(seeds)
@@ -35,7 +43,7 @@ def test_alignment_never_makes_it_worse(seed: int) -> None:
 def test_the_fit_given_is_the_fit_used() -> None:
     earlier, later = np.array([1.0, 2.0]), np.array([0.0, 1.0])
     assert seam_error(earlier, later, AffineFit(2.0, 0.0, 1.0, 0.0, 2)) == (1.0, 0.5)
-    assert seam_error(earlier, later, Seam(0, 1, 1.0, 1.0, 1.0, 0.0)) == (1.0, 0.0)
+    assert seam_error(earlier, later, Seam(0, 1, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0)) == (1.0, 0.0)
 
 
 def test_masks_and_tensors() -> None:
@@ -52,3 +60,7 @@ def test_overlaps_must_have_one_shape_and_a_pixel() -> None:
         seam_error(np.ones((2, 3)), np.ones((3, 2)))
     with pytest.raises(ValueError, match="must have one shape and a pixel"):
         seam_error(np.ones((2, 3)), np.ones((2, 3)), mask=np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="must have one shape and a pixel"):
+        seam_error(np.ones((2, 3)), np.ones((2, 3)), mask=np.ones((3, 2)))
+    with pytest.raises(ValueError, match="must have one shape and a pixel"):
+        seam_error(np.ones((0, 3)), np.ones((0, 3)))

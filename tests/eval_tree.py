@@ -1,6 +1,7 @@
-"""A tiny recording in the form of any RGB-D folder, with exactly known depth, and methods whose answer is known."""
+"""Tiny recordings, of any RGB-D folder's form and of Sintel's, with exactly known depth, and methods that know it."""
 
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,33 @@ def write_recording(root: Path, name: str = "office", frames: int = 4, empty: tu
             stored[:] = 0
         Image.fromarray(stored).save(root / name / "depth" / f"{frame:05d}.png")
     return root
+
+
+def write_tagged(path: Path, values: np.ndarray) -> Path:
+    """Sintel's .dpt of depth `H W`, or .flo of flow `H W 2`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height, width = values.shape[:2]
+    path.write_bytes(struct.pack("<fii", 202021.25, width, height) + values.astype("<f4").tobytes())
+    return path
+
+
+def write_sintel(root: Path, depths: Sequence[np.ndarray], flow: np.ndarray) -> Path:
+    """A scene of Sintel: depth in metres of each frame, the same flow from each to the next; its training folder."""
+    training, height, width = root / "training", *depths[0].shape
+    (training / "final" / "alley_1").mkdir(parents=True)
+    for number, depth_m in enumerate(depths, start=1):
+        name = f"frame_{number:04d}"
+        Image.new("RGB", (width, height)).save(training / "final" / "alley_1" / f"{name}.png")
+        write_tagged(training / "depth" / "alley_1" / f"{name}.dpt", depth_m)
+        if number < len(depths):
+            write_tagged(training / "flow" / "alley_1" / f"{name}.flo", flow)
+    return training
+
+
+def write_mask(path: Path, marked: np.ndarray) -> None:
+    """White where it is marked, as Sintel's masks are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.where(marked, 255, 0).astype(np.uint8)).save(path)
 
 
 @dataclass

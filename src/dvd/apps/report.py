@@ -20,6 +20,7 @@ SHOWN = {
     "si_boundary_f1": "B-F1 s.i.",
     "relative_temporal_difference": "RTD",
     "temporal_alignment_error": "TAE×100",
+    "flow_warping_error": "OPW (m)",
     "abs_rel_per_frame": "per frame×100",
     "wander": "wander",
 }

@@ -1,4 +1,4 @@
-"""One small reader per file format: a path → an image or a map of depth, or BadSample that names the file.
+"""One small reader per file format: a path → an image, a map of depth or flow, or BadSample that names the file.
 
 Depth readers take how many stored units make a metre and give float32 `H W` in metres, whatever the values mean
 (0, NaN and far planes are the layout's business). Nothing is rotated by EXIF: depth lies on the stored pixels.
@@ -23,7 +23,10 @@ DepthReader = Callable[[Path, float], np.ndarray]
 """(path, stored units per metre) → float32 `H W` in metres."""
 
 DPT_TAG = 202021.25
-"""What every Sintel .dpt begins with, as float32."""
+"""What every Sintel .dpt, .cam and .flo begins with, as float32."""
+
+KNOWN_FLOW = 1e9
+"""What is larger in a .flo is no motion but "unknown", and so is NaN (Middlebury's flow code)."""
 
 EXR_TAG = b"\x76\x2f\x31\x01"
 
@@ -92,15 +95,14 @@ def read_hdf5(path: Path, per_metre: float, key: str = "dataset") -> np.ndarray:
 
 
 def read_dpt(path: Path, per_metre: float) -> np.ndarray:
-    """Sintel's depth: float32 tag 202021.25, int32 width and height, then float32 rows, all little-endian."""
-    with reading(path):
-        raw = path.read_bytes()
-        tag, width, height = struct.unpack("<fii", raw[:12])
-        if tag != DPT_TAG or width < 1 or height < 1:
-            raise BadSample(str(path), f"is not a .dpt file (tag {tag:g}, {width} × {height})")
-        if len(raw) != 12 + 4 * width * height:
-            raise BadSample(str(path), f"has {len(raw)} bytes; {width} × {height} need {12 + 4 * width * height}")
-        return metres(path, np.frombuffer(raw, "<f4", offset=12).reshape(height, width), per_metre)
+    """Sintel's depth, one float a pixel."""
+    return metres(path, _read_tagged(path, ".dpt", 1), per_metre)
+
+
+def read_flo(path: Path) -> np.ndarray:
+    """Optical flow of Sintel and Middlebury: `H W 2` float32, pixels to the right and down, NaN where unknown."""
+    flow = _read_tagged(path, ".flo", 2)
+    return np.where((np.abs(flow) <= KNOWN_FLOW).all(axis=-1, keepdims=True), flow, np.float32(np.nan))
 
 
 def read_exr(path: Path, per_metre: float, channel: str | None = None) -> np.ndarray:
@@ -144,6 +146,19 @@ def reading(path: Path, *more: type[Exception]) -> Iterator[None]:
             raise BadSample(str(path), "is missing") from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadSample(str(path), f"cannot be read ({reason})") from error
+
+
+def _read_tagged(path: Path, ending: str, channels: int) -> np.ndarray:
+    """`H W C` float32: the tag, int32 width and height, then rows of `channels` floats a pixel, all little-endian."""
+    with reading(path):
+        raw = path.read_bytes()
+        tag, width, height = struct.unpack("<fii", raw[:12])
+        if tag != DPT_TAG or width < 1 or height < 1:
+            raise BadSample(str(path), f"is not a {ending} file (tag {tag:g}, {width} × {height})")
+        needed = 12 + 4 * channels * width * height
+        if len(raw) != needed:
+            raise BadSample(str(path), f"has {len(raw)} bytes; {width} × {height} need {needed}")
+        return np.frombuffer(raw, "<f4", offset=12).reshape(height, width, channels)
 
 
 def _one(path: Path, names: list[str], wanted: str | None) -> str:

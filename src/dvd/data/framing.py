@@ -53,11 +53,17 @@ class Framing:
 
     def depth(self, depth_m: np.ndarray) -> np.ndarray:
         """`H W` as stored → as used."""
-        cut = depth_m[self._window(depth_m.shape)]
-        if self.resize in (None, cut.shape):
-            return cut
-        rows, columns = (_nearest(old, new) for old, new in zip(cut.shape, self.size(cut.shape), strict=True))
-        return cut[rows[:, None], columns]
+        return self._sampled(depth_m)
+
+    def flow(self, flow: np.ndarray) -> np.ndarray:
+        """`H W 2`, pixels to the right and down, as stored → as used, in pixels of the frame that is used.
+
+        Of the nearest pixel, as depth is: a mean of two motions is that of neither surface.
+        """
+        rows, columns = self._window(flow.shape[:2])
+        height, width = self.size(flow.shape[:2])
+        scale = width / (columns.stop - columns.start), height / (rows.stop - rows.start)
+        return self._sampled(flow) * np.array(scale, np.float32)
 
     def counts(self, size: Size) -> np.ndarray:
         """`H W` bool: the part of a frame of that size that is evaluated."""
@@ -89,6 +95,15 @@ class Framing:
             top, bottom, left, right = self.counted
             parts.append(f"evaluated in rows {top:.7g} … {bottom:.7g}, columns {left:.7g} … {right:.7g}")
         return ", ".join(parts)
+
+    def _sampled(self, values: np.ndarray) -> np.ndarray:
+        """`H W` or `H W C` as stored → as used, each pixel one of those that were there."""
+        cut = values[self._window(values.shape[:2])]
+        old = cut.shape[:2]
+        if self.resize in (None, old):
+            return cut
+        rows, columns = (_nearest(*sides) for sides in zip(old, self.size(old), strict=True))
+        return cut[rows[:, None], columns]
 
     def _window(self, stored: Size) -> tuple[slice, slice]:
         height, width = self.crop or stored

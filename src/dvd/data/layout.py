@@ -14,6 +14,7 @@ from dvd.data.cameras import CameraReader
 from dvd.data.folders import Pair, Patterns, Survey
 from dvd.data.formats import DepthReader
 from dvd.data.framing import Framing, Size
+from dvd.data.optical_flow import FlowReader
 from dvd.data.sources import BadSample
 
 IMAGE = "{:png|jpg|jpeg|PNG|JPG|JPEG}"
@@ -61,6 +62,7 @@ class Layout:
     """Whether neighbouring frames are neighbours in time; where not, there are images only."""
     fps: float | None = None
     cameras: CameraReader | None = None
+    flow: FlowReader | None = None
     ray: tuple[float, int] | None = None
     nan_is_unknown: bool = False
     """Whether NaN is the format's word for no depth; elsewhere it is damage, as infinity always is."""
@@ -98,6 +100,16 @@ def read_frame(root: Path, pair: Pair, layout: Layout, per_metre: float | None =
     if flaw := framing.flaw(rgb.shape[:2], stored):
         raise BadSample(str(root / pair.depth), flaw)
     return Frame(framing.rgb(rgb, stored), framing.depth(depth_m), stored)
+
+
+def read_flow(root: Path, pair: Pair, later: Pair, layout: Layout, stored: Size) -> np.ndarray | None:
+    """Flow `H W 2` float32 from a frame of size `stored` to the later one, cut and resized as the row says.
+
+    In pixels of the frame as it is used, right and down, NaN where it does not count; None where there is none.
+    Raises BadSample as the row's reader does.
+    """
+    flow = layout.flow(root, pair, later, stored) if layout.flow else None
+    return None if flow is None else layout.framing.flow(flow)
 
 
 def read_depth_m(path: Path, layout: Layout, per_metre: float | None = None, image: Size | None = None) -> np.ndarray:

@@ -24,7 +24,7 @@ Skip = Literal["sequence", "frame"]
 
 RGB_BOUNDARY = ("rgb_boundary_f1", "rgb_boundary_precision", "rgb_boundary_recall")
 SI_BOUNDARY = ("si_boundary_f1",)
-TEMPORAL = ("relative_temporal_difference", "temporal_alignment_error")
+TEMPORAL = ("relative_temporal_difference", "temporal_alignment_error", "flow_warping_error")
 METRICS = (*ACCURACY, *RGB_BOUNDARY, *SI_BOUNDARY, *TEMPORAL)
 """Every metric that a protocol may ask for."""
 

@@ -20,6 +20,7 @@ from dvd.metrics import (
     count_edges,
     pair_alignment_error,
     pair_temporal_difference,
+    pair_warping_error,
     score_frame,
     si_boundary_f1,
     to_depth_m,
@@ -177,6 +178,9 @@ class SequenceScores:
         if "temporal_alignment_error" in wanted:
             both_ways = list(_alignment_errors(earlier.frame, earlier.depth_m, frame, depth_m))
             scores["temporal_alignment_error"] = float(np.mean(both_ways)) if both_ways else math.nan
+        if "flow_warping_error" in wanted and (flow := earlier.frame.flow) is not None:
+            depths, masks = np.stack((earlier.depth_m, depth_m)), np.stack((earlier.mask, mask))
+            scores["flow_warping_error"] = pair_warping_error(depths, flow, masks)
         return scores
 
     def _note(self, scores: Scores) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from dvd.data.cameras import Camera
 from dvd.data.folders import FrameSequence, Pair
-from dvd.data.layout import NEAREST_M, in_range, why_none_in_range
+from dvd.data.framing import Size
+from dvd.data.layout import NEAREST_M, in_range, read_flow, why_none_in_range
 from dvd.data.layouts import LayoutSource, open_source
 from dvd.data.sources import BadSample
 from dvd.errors import InputError, OptionError, unknown
@@ -25,7 +26,8 @@ class EvalFrame:
     `rgb` `H W 3` uint8. `depth_m` `H W` float32, planar depth in metres, NaN where it is not known. `mask` `H W` bool:
     what is evaluated, that is known, in the data set's range and in the part of the frame that counts. `pose` 4 × 4
     float64, camera to world in metres, and `intrinsics` 3 × 3 for this `rgb` (right, down, forward; the centre of the
-    first pixel is (0, 0)), where the data set has them. `name` is the frame's number or time, as written.
+    first pixel is (0, 0)), where the data set has them. `name` is the frame's number or time, as written. `read_flow`
+    is asked for `flow`.
     """
 
     rgb: np.ndarray
@@ -34,6 +36,16 @@ class EvalFrame:
     pose: np.ndarray | None
     intrinsics: np.ndarray | None
     name: str
+    read_flow: Callable[[], np.ndarray | None]
+
+    @cached_property
+    def flow(self) -> np.ndarray | None:
+        """Flow `H W 2` float32 to the next frame of the sequence, in pixels of this `rgb`, right and down.
+
+        NaN where it is unknown or the point is hidden in the next frame; None where the data set has none. Read when
+        it is first asked for, since only one metric needs it; InputError, with the file's name, for what is damaged.
+        """
+        return self.read_flow()
 
 
 class EvalSequence:
@@ -65,7 +77,7 @@ class EvalSequence:
         stop = self.count if stop is None else stop
         if not 0 <= start <= stop <= self.count:
             raise OptionError(f"{self.name} has {self.count} frames; [{start}, {stop}) are not among them")
-        return self._read(self._pairs[start:stop])
+        return self._read(start, stop)
 
     def explain(self, frame: EvalFrame) -> str:
         """Why a frame with an empty mask has one, with the stored units that are likely where all is out of range."""
@@ -73,10 +85,11 @@ class EvalSequence:
             return "has no known depth in the part of the frame that is evaluated"
         return why_none_in_range(frame.depth_m, self._source.layout, self._source.per_metre)
 
-    def _read(self, pairs: Sequence[Pair]) -> Iterator[EvalFrame]:
+    def _read(self, start: int, stop: int) -> Iterator[EvalFrame]:
         source, framing = self._source, self._source.layout.framing
         counts = framing.counts(self.size)
-        for pair in pairs:
+        for place in range(start, stop):
+            pair = self._pairs[place]
             with _input():
                 rgb, depth_m, stored = source.frame(pair)
                 camera = self._cameras.of(pair)
@@ -90,7 +103,16 @@ class EvalSequence:
             if camera.intrinsics is not None:
                 intrinsics = framing.intrinsics(camera.intrinsics, camera.of or stored, stored)
             mask = in_range(depth_m, source.layout) & counts
-            yield EvalFrame(rgb, depth_m, mask, camera.pose, intrinsics, pair.number)
+            flow = partial(self._flow, place, stored)
+            yield EvalFrame(rgb, depth_m, mask, camera.pose, intrinsics, pair.number, flow)
+
+    def _flow(self, place: int, stored: Size) -> np.ndarray | None:
+        """From the frame at that place, of that stored size, to the one after it; None after the last."""
+        if place + 1 == len(self._pairs):
+            return None
+        pair, later = self._pairs[place : place + 2]
+        with _input():
+            return read_flow(self._source.root, pair, later, self._source.layout, stored)
 
 
 def open_sequences(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from eval_tree import write_tagged
 from PIL import Image
 
 from dvd.data import formats
@@ -13,11 +14,6 @@ from dvd.data.sources import BadSample
 
 h5py = pytest.importorskip("h5py")
 DEPTH_M = np.linspace(0.5, 40, 24 * 32, dtype=np.float32).reshape(24, 32)
-
-
-def write_dpt(path: Path, depth: np.ndarray) -> None:
-    height, width = depth.shape
-    path.write_bytes(struct.pack("<fii", 202021.25, width, height) + depth.astype("<f4").tobytes())
 
 
 def write_hdf5(path: Path, depth: np.ndarray) -> None:
@@ -35,7 +31,7 @@ FLOATS: dict[str, tuple[Callable, Callable]] = {
     "npy": (np.save, formats.read_npy),
     "npz": (lambda path, depth: np.savez_compressed(path, depth=depth), formats.read_npz),
     "hdf5": (write_hdf5, formats.read_hdf5),
-    "dpt": (write_dpt, formats.read_dpt),
+    "dpt": (write_tagged, formats.read_dpt),
     "exr": (write_exr, formats.read_exr),
 }
 READERS = {**{name: reader for name, (_, reader) in FLOATS.items()}, "png": formats.read_png16}
@@ -67,6 +63,33 @@ def test_integers_of_16_bits_and_one_channel_are_depth_too(tmp_path: Path) -> No
         formats.read_npz(tmp_path / "depth.npz", 1000), np.array([[0.5, 65.535]], dtype=np.float32)
     )
     np.testing.assert_array_equal(formats.read_npy(tmp_path / "depth.npy", 1), DEPTH_M)
+
+
+def test_flow_that_is_unknown_is_nan(tmp_path: Path) -> None:
+    flow = np.random.default_rng(0).normal(0, 30, (3, 4, 2)).astype(np.float32)
+    stored = flow.copy()
+    for row, unknown in enumerate((1.6e9, np.nan, -2e9)):
+        stored[row, row, row % 2] = unknown
+        flow[row, row] = np.nan
+    path = write_tagged(tmp_path / "frame_0001.flo", stored)
+    read_back = formats.read_flo(path)
+    assert read_back.dtype == np.float32
+    np.testing.assert_array_equal(read_back, flow)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "cannot be read"),
+        (struct.pack("<fii", 1.5, 4, 3) + bytes(96), r"is not a \.flo file \(tag 1\.5, 4 × 3\)"),
+        (struct.pack("<fii", 202021.25, 4, -3), r"is not a \.flo file"),
+        (struct.pack("<fii", 202021.25, 4, 3) + bytes(48), "has 60 bytes; 4 × 3 need 108"),
+    ],
+)
+def test_damaged_flow_is_named(content: bytes, why: str, tmp_path: Path) -> None:
+    (tmp_path / "a.flo").write_bytes(content)
+    with pytest.raises(BadSample, match=rf"a\.flo: {why}"):
+        formats.read_flo(tmp_path / "a.flo")
 
 
 @pytest.mark.parametrize("ending", READERS)

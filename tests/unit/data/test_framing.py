@@ -46,6 +46,17 @@ def test_depth_goes_to_the_nearest_pixel_and_colour_is_interpolated() -> None:
     )
 
 
+def test_flow_leads_to_the_same_point_of_the_frame_that_is_used() -> None:
+    flow = np.random.default_rng(0).normal(0, 9, (375, 1242, 2)).astype(np.float32)
+    np.testing.assert_array_equal(KITTI.flow(flow), flow[23:, 13:1229])
+    flow[0, 0] = np.nan
+    resized = Framing(resize=(750, 621)).flow(flow)
+    assert (resized.dtype, resized.shape) == (np.float32, (750, 621, 2))
+    np.testing.assert_array_equal(resized, np.repeat(flow, 2, axis=0)[:, 1::2] * np.array([0.5, 2], np.float32))
+    both = Framing(crop=(100, 200), resize=(50, 400)).flow(flow)
+    np.testing.assert_array_equal(both[0, 0], flow[276, 521] * np.array([2, 0.5], np.float32))
+
+
 def test_intrinsics_follow_a_point_through_crop_and_resize() -> None:
     """A ray is seen where the frame shows the pixel it fell on, pixels being squares about whole numbers."""
     matrix = np.array([[700.0, 0, 600.3], [0, 710, 180.2], [0, 0, 1]])

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from eval_tree import SIZE, Known, depth_mm, write_recording
+from eval_tree import SIZE, Answer, Known, depth_mm, write_mask, write_recording, write_sintel
 
 from dvd import metrics
 from dvd.errors import InputError, OptionError
 from dvd.evaluate.benchmark import PREDICTIONS, RESULTS, evaluate
 from dvd.evaluate.protocol import Protocol
-from dvd.evaluate.results import read
+from dvd.evaluate.results import SequenceResult, read
 from dvd.evaluate.sequences import open_sequences
 from dvd.evaluate.snapshots import FRAMES
 from dvd.types import Seam
@@ -57,6 +57,7 @@ def test_one_scale_and_shift_brings_back_what_is_affine(tmp_path: Path) -> None:
     assert found.metrics["si_boundary_f1"] == pytest.approx(1, abs=1e-3)
     assert found.metrics["relative_temporal_difference"] < 1e-3
     assert "temporal_alignment_error" not in found.metrics, "there are no poses"
+    assert "flow_warping_error" not in found.metrics, "there is no flow"
     assert found.frames == 4
     assert all(len(values) == 4 for values in found.per_frame.values())
     assert found.per_frame["relative_temporal_difference"][0] is None
@@ -282,6 +283,53 @@ def test_poses_give_the_temporal_alignment_error(tmp_path: Path) -> None:
     found = evaluate(pulsing, sequences, protocol, tmp_path / "b").sequences[0]
     both_ways = (0.1 + (1 - 1 / 1.1)) / 2
     assert found.per_frame["temporal_alignment_error"][1:] == pytest.approx([both_ways] * 2, rel=1e-4)
+
+
+OPW = Protocol("p", metrics=("flow_warping_error",), scope="first-window", window=1)
+
+
+def warped(root: Path, answer: Answer = exact) -> SequenceResult:
+    return evaluate(Known(answer), open_sequences("sintel", root), OPW, root / "run").sequences[0]
+
+
+def test_flow_gives_the_warping_error(tmp_path: Path) -> None:
+    """Depth that stays where it is while flow says (3, −2) changes by 3 × 0.01 − 2 × 0.02 m along it."""
+    y, x = np.mgrid[:240, :320]
+    ramp = 5 + 0.01 * x + 0.02 * y
+    ahead, hidden = np.where(y < 100, ramp - 1, ramp), y < 100
+    training = write_sintel(tmp_path, [ramp, ahead, ramp], np.full((240, 320, 2), (3.0, -2.0)))
+    found = warped(tmp_path)
+    assert found.per_frame["flow_warping_error"][0] is None
+    assert found.metrics["flow_warping_error"] > 0.3
+    for number in (1, 2):
+        write_mask(training / "occlusions" / "alley_1" / f"frame_{number:04d}.png", hidden | (y < 102))
+    (tmp_path / "run" / RESULTS).unlink()
+    assert warped(tmp_path).per_frame["flow_warping_error"] == [None, *[pytest.approx(0.01, rel=1e-3)] * 2]
+
+
+def test_the_warping_error_is_that_of_the_prediction(tmp_path: Path) -> None:
+    write_sintel(tmp_path, [np.linspace(3.9, 4.1, 24 * 32).reshape(24, 32)] * 3, np.zeros((24, 32, 2)))
+    found = warped(tmp_path, lambda d, i: 1 / (d * (1.1 if i == 1 else 1)))
+    assert found.per_frame["flow_warping_error"] == [None, *[pytest.approx(0.4, rel=1e-3)] * 2]
+    assert found.metrics["flow_warping_error"] == pytest.approx(0.4, rel=1e-3)
+
+
+@pytest.mark.parametrize(("size", "most"), [((480, 640), 1e-4), ((240, 320), 5e-3)])
+def test_a_slanted_wall_that_a_camera_passes_does_not_err(size: tuple[int, int], most: float, tmp_path: Path) -> None:
+    """The camera moves along its own image plane, so every point keeps its depth and goes by −f · step / depth.
+
+    Where the frame is resized, a pixel's depth is that of up to half a stored pixel beside it.
+    """
+    focal, step = 0.9 * size[1], np.array([0.11, -0.06])
+    rays = (np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), -1) - [size[1] / 2, size[0] / 2]) / focal
+    slope = np.array([-0.4, 0.3])
+    first, second = ((4 + slope @ place) / (1 - rays @ slope) for place in (0 * step, step))
+    flow = -focal * step / first[..., None]
+    write_sintel(tmp_path / "right", [first, second], flow)
+    write_sintel(tmp_path / "wrong", [first, second], -flow)
+    error = warped(tmp_path / "right").metrics["flow_warping_error"]
+    assert error < most
+    assert warped(tmp_path / "wrong").metrics["flow_warping_error"] > 10 * error
 
 
 def test_seams_keep_their_error_before_and_after_and_nothing_that_is_not_a_number(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from eval_tree import write_mask, write_sintel, write_tagged
 from PIL import Image
 
 from dvd.data import cameras, nyu_mat
@@ -103,9 +104,7 @@ def sintel(root: Path, passes: tuple[str, ...] = ("final", "clean")) -> dict[int
     stored = {}
     for frame in (1, 2):
         depth = np.linspace(0.05, 80, 436 * 1024, dtype=F32).reshape(436, 1024) + F32(frame)
-        path = root / "training" / "depth" / "alley_1" / f"frame_{frame:04d}.dpt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(struct.pack("<fii", 202021.25, 1024, 436) + depth.tobytes())
+        write_tagged(root / "training" / "depth" / "alley_1" / f"frame_{frame:04d}.dpt", depth)
         for look in passes:
             save_image(root / "training" / look / "alley_1" / f"frame_{frame:04d}.png", frame, (436, 1024))
         camera = root / "training" / "camdata_left" / "alley_1" / f"frame_{frame:04d}.cam"
@@ -308,6 +307,60 @@ def test_sintel_is_resized_and_has_two_passes(tmp_path: Path) -> None:
         equal(frame, expected, (expected >= F32(0.1)) & (expected <= 70))
         np.testing.assert_array_equal(frame.pose[:3, 3], [-number, 0, 0])
         assert frame.intrinsics[1, 1] == pytest.approx(1120 * 480 / 436)
+
+
+def test_sintels_flow_lies_beside_its_depth(tmp_path: Path) -> None:
+    """Of the nearest pixel as depth is, in pixels of the frame that is used; not where a mask says so."""
+    sintel(tmp_path)
+    training = tmp_path / "training"
+    stored = np.random.default_rng(0).normal(0, 20, (436, 1024, 2)).astype(F32)
+    write_tagged(training / "flow" / "alley_1" / "frame_0001.flo", stored)
+    for kind, row in (("occlusions", 7), ("invalid", 400)):
+        marked = np.zeros((436, 1024), bool)
+        marked[row, 3:] = True
+        stored[marked] = np.nan
+        write_mask(training / kind / "alley_1" / "frame_0001.png", marked)
+    rows = [int((row + 0.5) * 436 / 480) for row in range(480)]
+    columns = [int((column + 0.5) * 1024 / 640) for column in range(640)]
+    expected = stored[rows][:, columns] * [640 / 1024, 480 / 436]
+    assert 600 < np.isnan(expected).any(axis=-1).sum() < 3000
+    for split in ("final", "clean"):
+        first, last = open_sequences("sintel", training, split)[0].frames()
+        assert first.flow.dtype == F32
+        np.testing.assert_allclose(first.flow, expected, rtol=1e-6)
+        assert last.flow is None
+    assert next(iter(open_sequences("sintel", tmp_path, single_images=True)[0].frames())).flow is None
+    report = inspect(open_source("sintel", tmp_path, "all"))
+    assert report.whole
+
+
+def test_flow_leads_to_the_next_number_only(tmp_path: Path) -> None:
+    depths = [np.full((480, 640), 3.0, F32)] * 4
+    training = write_sintel(tmp_path, depths, np.ones((480, 640, 2)))
+    (training / "flow" / "alley_1" / "frame_0002.flo").unlink()
+    [sequence] = open_sequences("sintel", tmp_path)
+    assert [frame.flow is not None for frame in sequence.frames()] == [True, False, True, False]
+    assert [frame.flow is not None for frame in sequence.frames(2, 3)] == [True]
+    for kind, ending in (("final", "png"), ("depth", "dpt")):
+        (training / kind / "alley_1" / f"frame_0002.{ending}").unlink()
+    [sequence] = open_sequences("sintel", tmp_path)
+    assert [(frame.name, frame.flow is not None) for frame in sequence.frames()] == [
+        ("0001", False),
+        ("0003", True),
+        ("0004", False),
+    ]
+
+
+def test_damaged_flow_is_named_once_it_is_asked_for(tmp_path: Path) -> None:
+    training = write_sintel(tmp_path, [np.full((24, 32), 3.0, F32)] * 2, np.ones((24, 30, 2)))
+    [sequence] = open_sequences("sintel", tmp_path)
+    first, _ = sequence.frames()
+    with pytest.raises(InputError, match=r"frame_0001\.flo: is 30 × 24, and its frame 32 × 24; mend or remove it"):
+        _ = first.flow
+    write_tagged(training / "flow" / "alley_1" / "frame_0001.flo", np.ones((24, 32, 2)))
+    write_mask(training / "invalid" / "alley_1" / "frame_0001.png", np.ones((12, 32)))
+    with pytest.raises(InputError, match=r"invalid/alley_1/frame_0001\.png: is 32 × 12, and its frame 32 × 24"):
+        _ = next(sequence.frames()).flow
 
 
 def test_nyuv2_folders(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from dvd.data import cameras, formats, nyu_mat
+from dvd.data import cameras, formats, nyu_mat, optical_flow
 from dvd.data.folders import Patterns
 from dvd.data.framing import Framing
 from dvd.data.layout import IMAGE, Layout, Packed
@@ -113,6 +113,7 @@ EVALUATION: tuple[Layout, ...] = (
         framing=Framing(resize=(480, 640)),
         fps=24,
         cameras=cameras.sintel,
+        flow=optical_flow.sintel,
         scenes=(
             *("alley_1", "alley_2", "ambush_2", "ambush_4", "ambush_5", "ambush_6", "ambush_7", "bamboo_1", "bamboo_2"),
             *("bandage_1", "bandage_2", "cave_2", "cave_4", "market_2", "market_5", "market_6", "mountain_1"),
@@ -120,8 +121,9 @@ EVALUATION: tuple[Layout, ...] = (
         ),
         evaluated="final",
         licence="CC BY 3.0 (© Blender Foundation)",
-        source="http://sintel.is.tue.mpg.de (images of the flow data set, depth and cameras of the depth training "
-        "data; resized without keeping the shape; depth to the nearest pixel, which the spec leaves open)",
+        source="http://sintel.is.tue.mpg.de (images and flow of the flow data set, depth and cameras of the depth "
+        "training data; resized without keeping the shape; depth and flow to the nearest pixel, which the spec leaves "
+        "open)",
     ),
     Layout(
         name="nyuv2",

@@ -172,15 +172,68 @@ def test_what_cannot_be_measured_is_said(dvd: Run, tmp_path: Path) -> None:
         (["rgbd=DATA", "--model", "row", "--range", "5", "1"], "range 5 … 1 m is none"),
         (["rgbd=DATA", "--model", "row", "--split", "val"], "has no splits"),
         (["rgbd=DATA", "--tau", "3"], "tau is 3"),
+        (["--model", "row", "rgbd=DATA"], "name the data sets before it"),
+        (["rgbd=DATA", "--model", "row", "--metric", "delta1"], "--metric belongs to --compare"),
+        (["rgbd=DATA", "--compare", "a.json", "b.json"], "--compare reads no data set"),
+        (["--compare", "a.json", "b.json", "--frames", "3"], "--compare reads no --frames"),
+        (["--report", "a.json", "--model", "row"], "--report reads no --model"),
+        (["--list", "--keep-predictions"], "--list reads no --keep-predictions"),
+        (["rgbd=DATA", "--write-inputs", "DATA", "--align-in", "depth"], "--write-inputs reads no --align-in"),
     ],
 )
 def test_bad_input_is_one_line(dvd: Run, data: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
     given = [argument.replace("DATA", str(data)) for argument in arguments]
-    outcome = dvd("eval", *given, "-o", tmp_path / "out")
+    writes = not {"--compare", "--list", "--write-inputs"} & set(given)
+    outcome = dvd("eval", *given, *(["-o", tmp_path / "out"] if writes else []))
     assert outcome.status == 2
     assert said in outcome.err
     assert len(outcome.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_one_method_that_fails_does_not_stop_the_others(dvd: Run, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    saved, out = f"saved:{tmp_path / 'saved'}", tmp_path / "out"
+    outcome = dvd("eval", f"rgbd={data}", "--model", "row", saved, "constant", "--predicted", "depth", "-o", out)
+    assert outcome.status == 2
+    (line,) = outcome.err.splitlines()
+    assert line.startswith(f"dvd: {saved}: ")
+    assert "has no prediction of 'kitchen'" in line
+    assert "measured" in outcome.out
+    table = (out / "tables.txt").read_text()
+    assert "row" in table
+    assert "constant" in table
+    outcome = dvd("eval", f"rgbd={data}", "--model", saved, f"{saved}/", "--predicted", "depth", "-o", tmp_path / "no")
+    assert outcome.status == 2
+    assert len(outcome.err.splitlines()) == 2
+    assert not (tmp_path / "no" / "page.html").exists()
+
+
+def test_a_report_says_what_its_numbers_are_and_which_cannot_be_compared(dvd: Run, data: Path, tmp_path: Path) -> None:
+    files = []
+    for scope in ("clip", "frame"):
+        out = tmp_path / scope
+        assert dvd("eval", f"rgbd={data}", "--model", "row", "--align", scope, "-o", out).status == 0
+        files.append(out / "results.json")
+    outcome = dvd("eval", "--report", *files, "-o", tmp_path / "joined")
+    assert outcome.status == 0, outcome
+    for said in ("Units: AbsRel × 100", "row (2)", "must not be compared", "scope frame"):
+        assert said in outcome.out, said
+    page = (tmp_path / "joined" / "page.html").read_text()
+    assert "office, frame" in page
+    assert ", row (2) <" in page, "a picture says which of the two it is of"
+
+
+def test_of_saved_predictions_it_is_said_what_was_read(dvd: Run, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "saved" / "kitchen").mkdir(parents=True)
+    draws = np.random.default_rng(0)
+    np.savez(tmp_path / "saved" / "office.npz", draws.uniform(1, 2, (8, 12, 16)))
+    for number in range(3):
+        np.save(tmp_path / "saved" / "kitchen" / f"{number}.npy", draws.uniform(1, 2, (24, 32)))
+    given = ("eval", f"rgbd={data}", "--model", f"saved:{tmp_path / 'saved'}", "--predicted", "disparity")
+    outcome = dvd(*given, "-o", tmp_path / "out")
+    assert outcome.status == 0, outcome
+    assert "forms npy folder and npz, bits 32, resized 12x16 -> 24x32 bilinear\n" in outcome.out
 
 
 def test_damage_stops_it_and_names_the_file(dvd: Run, data: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Asked:
         from dvd.evaluate.file_stages import RULE
         from dvd.stream import Settings
 
-        window = self.window or min(card.window, self.most_frames or card.window)
+        window = min(card.window, self.most_frames or card.window) if self.window is None else self.window
         return Settings.choose(card, time_factor, self.size, window, self.overlap, stitch=RULE)
 
 

@@ -1,7 +1,7 @@
 """`dvd …`: reads the command line, runs one command, and turns what went wrong into one line and an exit status.
 
-0 done · 1 a fault of the program · 2 something the user can mend · 130 stopped with Ctrl-C. Nothing heavy is imported
-until a command runs, so `--help` answers at once.
+0 done · 1 a fault of the program · 2 something the user can mend · 130 stopped with Ctrl-C · 141 nobody reads the
+output any more, as after `| head`. Nothing heavy is imported until a command runs, so `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     show_log()
     try:
         args = _parse(sys.argv[1:] if argv is None else list(argv))
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except DVDError as error:
@@ -43,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("stopped", 130)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _unread():
+            return 141
         if os.environ.get("DVD_DEBUG") == "1":
             raise
         return _fail(
@@ -79,6 +83,17 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         args.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     args.fields = rest
     return args
+
+
+def _unread() -> bool:
+    """Whether whoever read our output has left; only writing once more tells."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        # What is still in the buffer would raise once more when Python leaves.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _fail(message: str, status: int) -> int:

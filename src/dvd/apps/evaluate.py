@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from dvd.apps.options import add_model_arguments, one_of
 
@@ -73,7 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures, and prints the tables. Exit status 2 where no sequence could be measured."""
+    """Measures, and prints the tables. Exit status 2 where one of the methods or no sequence could be measured."""
+    from dvd.apps.evaluation_request import refuse_what_is_ignored
+
+    refuse_what_is_ignored(args)
     if args.list:
         return _list()
     if args.compare:
@@ -86,9 +91,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace) -> int:
-    """Every method on every sequence; each has its results in a folder of its own, the tables have all of them."""
+    """Every method on every sequence; each has its results in a folder of its own, the tables have all of them.
+
+    One of several that cannot be measured is reported, and does not stop the others.
+    """
     from dvd.apps.evaluation_request import conditions_of, method_options, protocol_of, sequences_of
     from dvd.apps.report import sequence_lines
+    from dvd.errors import DVDError
     from dvd.evaluate.benchmark import RESULTS, chosen, evaluate
     from dvd.evaluate.registry import open_method, options_of_each
 
@@ -97,31 +106,43 @@ def _measure(args: argparse.Namespace) -> int:
     options = options_of_each(args.model, method_options(args))
     taken = chosen(sequences, protocol)
     print(f"{protocol.describe()}: {len(taken)} sequences, {sum(one.count for one in taken)} frames")
-    found, folders = [], _folders(args, protocol.name)
-    for name, folder in folders.items():
-        method = open_method(name, options[name])
-        with _progress(taken) as progress:
-            measured = evaluate(
-                method, sequences, protocol, folder, conditions_of(roots), args.keep_predictions, progress
-            )
+    found: list[tuple[Path, Results]] = []
+    for name, folder in _folders(args, protocol.name).items():
+        try:
+            method = open_method(name, options[name])
+            with _progress(taken) as progress:
+                measured = evaluate(
+                    method, sequences, protocol, folder, conditions_of(roots), args.keep_predictions, progress
+                )
+        except DVDError as error:
+            if len(options) == 1:
+                raise
+            print(f"dvd: {name}: {error}", file=sys.stderr)
+            continue
         print(f"\n{_stated(method)}")
         for line in sequence_lines(measured):
             print(line)
-        print(f"{folder / RESULTS} holds every sequence, frame by frame")
-        found.append(measured)
-    _write_reports(found, list(folders.values()), _shared_folder(args, protocol.name))
-    return 0 if any(one.skipped is None for each in found for one in each.sequences) else _nothing(found[0])
+        print(f"{folder / RESULTS} holds every sequence, frame by frame", flush=True)
+        found.append((folder, measured))
+    if not found:
+        return 2
+    # The lines above have said what the notes say; they are in the files.
+    _write_reports(found, _shared_folder(args, protocol.name), notes=False)
+    if all(one.skipped is not None for _, each in found for one in each.sequences):
+        _nothing(found[0][1])
+    return 0 if len(found) == len(options) else 2
 
 
-def _write_reports(found: Sequence[Results], folders: Sequence[Path], out: Path) -> None:
-    """Prints the tables of the paper's form, and writes them and the page."""
+def _write_reports(found: Sequence[tuple[Path, Results]], out: Path, notes: bool) -> None:
+    """Prints the tables of the paper's form, and writes them and the page, of results and the folders they lie in."""
     from dvd.apps.report import tables_text, write_reports
     from dvd.evaluate import snapshots
+    from dvd.evaluate.results import distinct
 
-    frames = (one for results, folder in zip(found, folders, strict=True) for one in snapshots.load(folder, results))
-    written = write_reports(found, out, frames)
-    # The lines above have said what the notes say; they are in the files.
-    print(f"\n{tables_text(found, notes=False)}\nwrote {', '.join(map(str, written))}")
+    folders, results = [folder for folder, _ in found], distinct([each for _, each in found])
+    frames = (one for folder, each in zip(folders, results, strict=True) for one in snapshots.load(folder, each))
+    written = write_reports(results, out, frames)
+    print(f"\n{tables_text(results, notes=notes)}\nwrote {', '.join(map(str, written))}")
 
 
 def _folders(args: argparse.Namespace, protocol: str) -> dict[str, Path]:
@@ -150,8 +171,8 @@ def _report(args: argparse.Namespace) -> int:
     """Tables and page of evaluations that were made before."""
     from dvd.evaluate.results import read
 
-    found = [read(path) for path in args.report]
-    _write_reports(found, [path.parent for path in args.report], args.output or Path("runs", "eval", "report"))
+    found = [(path.parent, read(path)) for path in args.report]
+    _write_reports(found, args.output or Path("runs", "eval", "report"), notes=True)
     return 0
 
 
@@ -172,15 +193,19 @@ def _stated(method: Method) -> str:
     values.pop("licence", None)
     if isinstance(values.get("stitch"), dict):
         values["stitch"] = values["stitch"]["name"]
-    shown = (
-        f"{name} {'x'.join(map(str, v)) if isinstance(v, list) else v}"
-        for name, v in values.items()
-        if v not in (None, "")
-    )
-    return ", ".join(shown)
+    return ", ".join(f"{name} {_told(value)}" for name, value in values.items() if value not in (None, "", [], {}))
 
 
-def _nothing(found: Results) -> int:
+def _told(value: object) -> str:
+    """A size as 192x256; of several values each once."""
+    if isinstance(value, list) and all(isinstance(each, int) for each in value):
+        return "x".join(map(str, value))
+    if isinstance(value, dict):
+        return " and ".join(f"{name} {each}" for name, each in value.items())
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _nothing(found: Results) -> NoReturn:
     from dvd.errors import InputError
 
     first = found.sequences[0]
@@ -192,14 +217,13 @@ def _progress(sequences: list[EvalSequence]) -> Iterator[Callable[[EvalSequence,
     """Frames read, twice each, on a terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=2 * sum(one.count for one in sequences), unit="frame", disable=None, leave=False) as bar:
-        before = {
-            (one.dataset, one.name): 2 * sum(other.count for other in sequences[:i]) for i, one in enumerate(sequences)
-        }
+    *before, total = accumulate((2 * one.count for one in sequences), initial=0)
+    starts = {(one.dataset, one.name): start for one, start in zip(sequences, before, strict=True)}
+    with tqdm(total=total, unit="frame", disable=None, leave=False) as bar:
 
         def show(sequence: EvalSequence, done: int) -> None:
             bar.set_description(sequence.name, refresh=False)
-            bar.update(before[sequence.dataset, sequence.name] + done - bar.n)
+            bar.update(starts[sequence.dataset, sequence.name] + done - bar.n)
 
         yield show
 

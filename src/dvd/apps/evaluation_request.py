@@ -12,6 +12,38 @@ if TYPE_CHECKING:
     from dvd.evaluate.sequences import EvalSequence
 
 
+_BESIDE = {
+    "list": (),
+    "compare": ("metric",),
+    "report": ("output",),
+    "write_inputs": ("datasets", "split", "per_metre", "protocol", "frames", "sequences"),
+}
+"""What may stand beside each of the options that do something else than measure."""
+_PARSERS_OWN = ("command", "run", "parser", "fields")
+
+
+def refuse_what_is_ignored(args: argparse.Namespace) -> None:
+    """OptionError where an option is given that would change nothing."""
+    from dvd.errors import OptionError
+
+    given = [
+        name
+        for name, value in vars(args).items()
+        if name not in _PARSERS_OWN and value != [] and value != args.parser.get_default(name)
+    ]
+    instead = next((name for name in _BESIDE if name in given), None)
+    ignored = [name for name in given if name not in (instead, *_BESIDE[instead])] if instead else []
+    if ignored:
+        what = "data set" if ignored[0] == "datasets" else _option(ignored[0])
+        raise OptionError(f"{_option(str(instead))} reads no {what}; leave it out")
+    if not instead and "metric" in given:
+        raise OptionError("--metric belongs to --compare, and every metric is measured; leave it out")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def protocol_of(args: argparse.Namespace) -> Protocol:
     """The named protocol; one that is changed says so in its name."""
     from dvd.evaluate.protocol import choose_protocol
@@ -33,10 +65,13 @@ def protocol_of(args: argparse.Namespace) -> Protocol:
 
 def sequences_of(args: argparse.Namespace, protocol: Protocol) -> tuple[list[EvalSequence], dict[str, Any]]:
     """The sequences of every data set given, and where each lies."""
-    from dvd.data.layouts import find_layout
+    from dvd.data.layouts import LAYOUTS, find_layout
     from dvd.errors import OptionError
     from dvd.evaluate.sequences import open_sequences
 
+    for text in args.model:
+        if text.partition("=")[0] in LAYOUTS and "=" in text:
+            raise OptionError(f"'{text}' stands after --model, where methods stand; name the data sets before it")
     if not args.datasets:
         raise OptionError("which data set? give NAME=ROOT, such as bonn=/data/bonn; dvd eval --list shows the names")
     found: list[EvalSequence] = []

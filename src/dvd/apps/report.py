@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,8 +30,8 @@ PERCENT = ("abs_rel", "abs_rel_per_frame", "temporal_alignment_error")
 def sequence_lines(results: Results) -> Iterator[str]:
     """Every data set with its sequences, the mean over them, and over the short and the long ones."""
     names = [name for name in SHOWN if any(name in one.metrics for one in results.sequences)]
-    named = [one.name for one in results.sequences] + ["short, 000 to 000 frames", *results.datasets]
-    width = max(map(len, named)) + 2
+    indented = [f"  {one.name}" for one in results.sequences]
+    width = max(map(len, [*indented, results.method, "short, 000 to 000 frames", *results.datasets]))
     timed = results.conditions.get("kind") not in ("prior", "saved predictions")
     yield f"{results.method:{width}}  frames  {'  '.join(SHOWN[name] for name in names)}{'  frames/s' * timed}"
     for dataset in results.datasets:
@@ -76,22 +75,15 @@ def write_reports(
 
     OutputError where one cannot be written.
     """
-    from dvd.errors import OutputError
     from dvd.evaluate.page import page
     from dvd.evaluate.table_forms import ENDINGS
+    from dvd.evaluate.whole_file import replacing
 
     texts = {f"tables.{ending}": tables_text(results, form, beside_published) for form, ending in ENDINGS.items()}
     texts["page.html"] = page(results, frames, beside_published)
     for name, text in texts.items():
-        aside = folder / f".{name}.{os.getpid()}.part"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            aside.write_text(text, encoding="utf-8")
-            aside.replace(folder / name)
-        except OSError as error:
-            raise OutputError(
-                f"{folder / name}: cannot be written ({error.strerror}); choose another output folder"
-            ) from error
+        with replacing(folder / name) as file:
+            file.write(text.encode())
     return [folder / name for name in texts]
 
 

@@ -1,7 +1,7 @@
 """The evaluation story: predict every sequence, align it, measure it frame by frame, and write down what was found.
 
 A sequence's predictions wait on the disk while running sums gather its alignment; then it is read a second time and
-measured. Memory does not depend on its length. Results are written after every sequence, and a run that is started
+measured. Memory does not depend on its length. Results are written as sequences get done, and a run that is started
 again goes on with the next.
 """
 
@@ -60,21 +60,56 @@ def evaluate(
 
     `conditions` are stated with the results, beside what the method says of itself. The frames that are worth a look
     (`snapshots`) stay in `folder`, with `keep` the predictions too. A sequence that the protocol skips is in the
-    results with its reason. Raises OptionError where the folder holds another evaluation, InputError where a sequence
-    or a prediction cannot be used; what was found before stays, and the same call goes on after it.
+    results with its reason. Raises OptionError where the folder holds another evaluation, or one whose predictions were
+    not kept and now should be; InputError where a sequence or a prediction cannot be used, OutputError where the disk
+    is full. What was found before stays, and the same call goes on after it.
     """
     stated = {**method.describe(), **(conditions or {})}
     found = _begun(folder, Results(method.name, stated, asdict(protocol)))
     done = {(one.dataset, one.name) for one in found.sequences}
-    for sequence in chosen(sequences, protocol):
-        if (sequence.dataset, sequence.name) in done:
-            continue
-        result = _measure(method, sequence, protocol, folder, keep, progress or (lambda *_: None))
-        learnt = _learnt(found.conditions, method.describe())
-        found = replace(found, conditions=learnt, sequences=(*found.sequences, result))
-        results.write(found, folder / RESULTS)
-        snapshots.prune(folder, found)
-    return found
+    if keep:
+        _check_kept(folder, found)
+    notes = _Notes(folder, found)
+    try:
+        for sequence in chosen(sequences, protocol):
+            if (sequence.dataset, sequence.name) in done:
+                continue
+            result = _measure(method, sequence, protocol, folder, keep, progress or (lambda *_: None))
+            notes.add(result, method.describe())
+    finally:
+        notes.write_out()
+    return notes.found
+
+
+class _Notes:
+    """What has been found, written down after a sequence; of very many short ones, not after each.
+
+    A file that grows with every image would take longer to write than the next image to measure, so writing is given a
+    twentieth of the time.
+    """
+
+    SHARE = 0.05
+
+    def __init__(self, folder: Path, found: Results) -> None:
+        self.found = found
+        self._folder, self._written = folder, found
+        self._cost, self._ended = 0.0, -math.inf
+
+    def add(self, result: SequenceResult, described: dict[str, Any]) -> None:
+        learnt = _learnt(self.found.conditions, described)
+        self.found = replace(self.found, conditions=learnt, sequences=(*self.found.sequences, result))
+        if self._cost <= self.SHARE * (time.monotonic() - self._ended):
+            self.write_out()
+
+    def write_out(self) -> None:
+        """Writes what is not yet there."""
+        if self._written is self.found:
+            return
+        started = time.monotonic()
+        results.write(self.found, self._folder / RESULTS)
+        snapshots.prune(self._folder, self.found)
+        self._written, self._ended = self.found, time.monotonic()
+        self._cost = self._ended - started
 
 
 def chosen(sequences: Sequence[EvalSequence], protocol: Protocol) -> list[EvalSequence]:
@@ -115,9 +150,9 @@ def _measure(
 ) -> SequenceResult:
     """One sequence: predict and fit, then measure."""
     result = SequenceResult(sequence.name, sequence.dataset, sequence.count)
-    place = folder / PREDICTIONS / sequence.dataset / f"{sequence.name}.npy" if keep else None
+    kept = _kept(folder, sequence) if keep else None
     clock = _Clock()
-    with closing(PredictionFile(folder / "prediction.part.npy", sequence.count, sequence.size)) as file:
+    with closing(PredictionFile(folder, sequence.count, sequence.size, kept)) as file:
         fits = Fits(protocol)
         with closing(_predictions(method, sequence, file, clock)) as predictions:
             for number, (frame, prediction) in enumerate(predictions):
@@ -132,6 +167,11 @@ def _measure(
             return _skipped(result, "no frame has a valid pixel")
         with _naming(method, sequence):
             clip_fit, scope_fit = fits.clip(), fits.scope()
+        if clip_fit.scale < 0 and method.describe().get("kind") == "saved predictions":
+            log.warning(
+                "%s on %s runs against the truth, the fitted scale is negative; is it really %s?",
+                method.name, _title(sequence), method.space,
+            )  # fmt: skip
         scores = SequenceScores(protocol, protocol.range_m or sequence.range_m, clip_fit, scope_fit)
         for number, frame in enumerate(sequence.frames()):
             prediction = in_space(file.frame(number), method.space, protocol)
@@ -139,8 +179,7 @@ def _measure(
             progress(sequence, sequence.count + number + 1)
         for number in snapshots.candidates(scores.per_frame.get("abs_rel", ())):
             snapshots.keep(folder, _pictured(method, sequence, scores, file, number))
-        if place is not None:
-            file.keep(place)
+        file.keep()
     seams = [_facts(seam) for seam in getattr(method, "seams", ())]
     return replace(
         result,
@@ -212,6 +251,20 @@ def _begun(folder: Path, fresh: Results) -> Results:
             "or remove that one"
         )
     return replace(fresh, conditions={**fresh.conditions, LEARNT: learnt}, sequences=earlier.sequences)
+
+
+def _kept(folder: Path, sequence: EvalSequence | SequenceResult) -> Path:
+    """Where the predictions of a sequence are kept."""
+    return folder / PREDICTIONS / sequence.dataset / f"{sequence.name}.npy"
+
+
+def _check_kept(folder: Path, found: Results) -> None:
+    gone = [one for one in found.sequences if one.skipped is None and not _kept(folder, one).exists()]
+    if gone:
+        raise OptionError(
+            f"{folder / RESULTS} has {len(gone)} sequences whose predictions were not kept, such as {gone[0].name}; "
+            "choose another output folder, or do not ask for them"
+        )
 
 
 def _learnt(conditions: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

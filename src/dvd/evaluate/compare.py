@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dvd.errors import OptionError, unknown
 from dvd.evaluate.labels import dataset_label, label
-from dvd.evaluate.results import Results, SequenceResult
-from dvd.evaluate.tables import flat, text
+from dvd.evaluate.results import Results, SequenceResult, distinct
+from dvd.evaluate.tables import flat, many, text
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -102,10 +102,11 @@ def compare(
     one_frame_each = np.array([pair.difference for pair in pairs])
     ones = np.ones(len(pairs))
     sequences = _difference(one_frame_each, one_frame_each, ones, metric, resamples, seed, level)
+    one, other = distinct([a, b])
     return Comparison(
         metric,
-        a.method,
-        b.method,
+        one.method,
+        other.method,
         pairs,
         sequences,
         _over_frames(pairs, metric, resamples, seed, level),
@@ -139,11 +140,12 @@ def describe(comparison: Comparison, sequences: bool = True) -> str:
     lines.append(_line("sequences", c.sequences, c))
     if c.frames:
         lines.append(_line("frames", c.frames, c))
-    lines.append(f"Interval: percentile bootstrap over {len(c.pairs)} sequences, {c.resamples} resamples.")
-    if len(c.pairs) < FEW:
+    if len(c.pairs) > 1:
+        lines.append(f"Interval: percentile bootstrap over {len(c.pairs)} sequences, {c.resamples} resamples.")
+    if 1 < len(c.pairs) < FEW:
         lines.append(f"Of {len(c.pairs)} sequences only: too few for the interval to be trusted.")
     if c.left_out:
-        lines.append(f"{c.left_out} sequences are scored in one of the two only, and left out.")
+        lines.append(f"{many(c.left_out, 'sequence')} scored in one of the two only, and left out.")
     if c.conditions:
         differing = (f"{name} {text(one)} → {text(other)}" for name, (one, other) in c.conditions.items())
         lines.append(f"Conditions differ: {'; '.join(differing)}.")
@@ -162,7 +164,8 @@ def bootstrap_means(sums: NDArray, counts: NDArray, resamples: int, seed: int) -
 
 
 def _same_protocol(a: Results, b: Results) -> None:
-    unlike = _unlike(a.protocol, b.protocol)
+    # Which metrics were taken besides says nothing of how this one was.
+    unlike = _unlike(*({name: v for name, v in one.protocol.items() if name != "metrics"} for one in (a, b)))
     if unlike:
         fields = "; ".join(f"{name} {one} and {other}" for name, (one, other) in unlike.items())
         raise OptionError(f"the protocols of {a.method} and {b.method} differ in {fields}; evaluate both under one")

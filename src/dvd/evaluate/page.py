@@ -16,7 +16,7 @@ from dvd.evaluate.charts import Chart, Series, draw
 from dvd.evaluate.labels import METRICS, MISSING, dataset_label, label
 from dvd.evaluate.page_parts import gallery, grid, paper_table
 from dvd.evaluate.pictures import Frames
-from dvd.evaluate.results import Results, SequenceResult
+from dvd.evaluate.results import Results, SequenceResult, distinct
 from dvd.evaluate.tables import coverage, flat, protocol_values, shown_conditions, tables, text
 
 CURVES = ("abs_rel", "delta1")
@@ -61,11 +61,8 @@ class _Methods:
     """The evaluations side by side, each with a name that no other has and a colour."""
 
     def __init__(self, results: Sequence[Results]) -> None:
-        self.results = results
-        self.names: list[str] = []
-        for result in results:
-            again = sum(other.method == result.method for other in results[: len(self.names)])
-            self.names.append(f"{result.method} ({again + 1})" if again else result.method)
+        self.results = distinct(results)
+        self.names = [result.method for result in self.results]
         self.datasets = list(dict.fromkeys(d for result in results for d in result.datasets))
 
     def sequences(self, dataset: str) -> dict[str, dict[int, SequenceResult]]:
@@ -154,11 +151,10 @@ def _numbers(methods: _Methods, dataset: str, sequences: dict[str, dict[int, Seq
                     f"{one.seconds:.1f}",
                 ]
             )
-    for place, result in enumerate(methods.results):
-        means = result.mean(dataset)
-        if means:
-            rows.append(["mean", methods.key(place), "", *(label(m).show(means.get(m)) for m in metrics), "", "", ""])
-            kinds.append("first" if not kinds or kinds[-1] != "first" else "")
+    means = [(place, mean) for place, result in enumerate(methods.results) if (mean := result.mean(dataset))]
+    for index, (place, mean) in enumerate(means):
+        rows.append(["mean", methods.key(place), "", *(label(m).show(mean.get(m)) for m in metrics), "", "", ""])
+        kinds.append("" if index else "first")
     return grid(head, rows, kinds)
 
 

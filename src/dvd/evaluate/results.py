@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from dvd.errors import InputError
+from dvd.evaluate.whole_file import replacing
 
 FORMAT = 1
 
@@ -62,11 +65,22 @@ class Results:
         return {name: sum(values) / len(values) for name in names if (values := [r[name] for r in rows if name in r])}
 
 
+def distinct(results: Sequence[Results]) -> list[Results]:
+    """The same, the second and later ones of a name called `name (2)` and so on, so that each can be told."""
+    seen: Counter[str] = Counter()
+    found = []
+    for result in results:
+        seen[result.method] += 1
+        again = seen[result.method]
+        found.append(replace(result, method=f"{result.method} ({again})") if again > 1 else result)
+    return found
+
+
 def write(results: Results, path: Path) -> None:
-    """Writes results.json aside and renames it."""
-    aside = path.with_suffix(f".{os.getpid()}.part")
-    aside.write_text(json.dumps(asdict(results), indent=1) + "\n")
-    aside.replace(path)
+    """Writes results.json whole; OutputError where that cannot be done."""
+    text = json.dumps(asdict(results), indent=1) + "\n"
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 def read(path: Path) -> Results:
@@ -76,6 +90,31 @@ def read(path: Path) -> Results:
         if values["format"] != FORMAT:
             raise ValueError(f"format {values['format']}, not {FORMAT}")
         sequences = tuple(SequenceResult(**sequence) for sequence in values.pop("sequences"))
-        return Results(**values, sequences=sequences)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = Results(**values, sequences=sequences)
+        _check(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not the results of dvd eval ({error}); name a results.json") from error
+    return found
+
+
+_NUMBER = int | float
+_Kinds = dict[str, type | UnionType]
+_RESULTS: _Kinds = {"method": str, "conditions": dict, "protocol": dict}
+_SEQUENCE: _Kinds = {
+    **{"name": str, "dataset": str, "frames": int, "skipped": str | None, "scale": _NUMBER | None},
+    **{"shift": _NUMBER | None, "metrics": dict, "per_frame": dict, "seams": list, "seconds": _NUMBER},
+}
+
+
+def _check(found: Results) -> None:
+    """TypeError where a file that somebody else has written holds values of another kind."""
+    fields = [(name, getattr(found, name), kind) for name, kind in _RESULTS.items()]
+    for one in found.sequences:
+        fields += [(f"{name} of {one.name}", getattr(one, name), kind) for name, kind in _SEQUENCE.items()]
+    for name, value, kind in fields:
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is {value!r}")
+    for one in found.sequences:
+        columns = [one.metrics.values(), *one.per_frame.values(), *(seam.values() for seam in one.seams)]
+        if not all(isinstance(value, _NUMBER | None) for column in columns for value in column):
+            raise TypeError(f"{one.name} holds values that are no numbers")

@@ -126,18 +126,18 @@ class SavedPredictions:
             _check_count(form, given + sum(1 for _ in stored), sequence)
 
     def _at_size(self, stack: NDArray[np.float32], sequence: EvalSequence) -> NDArray[np.float32]:
-        """`T h w` → `T H W`; notes the first time that a sequence is resized."""
+        """`T h w` → `T H W`; notes which sizes are resized, once each: there may be thousands of single images."""
         (h, w), (height, width) = stack.shape[1:], sequence.size
         if (h, w) == (height, width):
             return stack
-        name = f"{sequence.dataset}/{sequence.name}"
-        if name not in self._resized:
-            self._resized[name] = f"{h}x{w} -> {height}x{width}, bilinear"
+        sizes = f"{h}x{w} -> {height}x{width}"
+        if sizes not in self._resized:
+            self._resized[sizes] = "bilinear"
             if abs(w * height / (h * width) - 1) > ASPECT_TOLERANCE:
                 log.warning(
                     "%s: predictions of %s are %d × %d and its frames %d × %d, of another shape: were they made from "
                     "frames that were cropped otherwise?",
-                    self.name, name, w, h, width, height,
+                    self.name, f"{sequence.dataset} {sequence.name}", w, h, width, height,
                 )  # fmt: skip
         return to_source_size(stack, (height, width))
 

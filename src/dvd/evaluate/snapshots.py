@@ -7,7 +7,6 @@ sequences there are, only so many are kept: `prune` leaves those that `worth_a_l
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dvd.errors import OutputError
+from dvd.data.formats import SPOILT
+from dvd.errors import InputError
 from dvd.evaluate.labels import label
 from dvd.evaluate.pictures import WIDEST, Frames
 from dvd.evaluate.results import Results
+from dvd.evaluate.whole_file import replacing
 
 FRAMES = "frames"
 WORST, USUAL = 8, 12
@@ -75,22 +76,15 @@ def worth_a_look(results: Results) -> dict[tuple[str, str, int], str]:
 
 def keep(folder: Path, frames: Frames) -> None:
     """Writes one frame; OutputError where that cannot be done."""
-    path = _path(folder, frames.dataset, frames.sequence, frames.frame)
     step = math.ceil(frames.truth.shape[1] / WIDEST)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez_compressed(
-                file,
-                rgb=frames.rgb[::step, ::step],
-                predicted=_stored(frames.predicted[::step, ::step]),
-                truth=_stored(frames.truth[::step, ::step]),
-                abs_rel=np.float64(math.nan if frames.abs_rel is None else frames.abs_rel),
-            )
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another output folder") from error
+    with replacing(_path(folder, frames.dataset, frames.sequence, frames.frame)) as file:
+        np.savez_compressed(
+            file,
+            rgb=frames.rgb[::step, ::step],
+            predicted=_stored(frames.predicted[::step, ::step]),
+            truth=_stored(frames.truth[::step, ::step]),
+            abs_rel=np.float64(math.nan if frames.abs_rel is None else frames.abs_rel),
+        )
 
 
 def prune(folder: Path, results: Results) -> None:
@@ -102,13 +96,16 @@ def prune(folder: Path, results: Results) -> None:
 
 
 def load(folder: Path, results: Results) -> Iterator[Frames]:
-    """What is worth a look and was kept in the folder of these results, in order."""
+    """What is worth a look and was kept in the folder of these results, in order; InputError for a damaged file."""
     for (dataset, sequence, frame), why in worth_a_look(results).items():
         path = _path(folder, dataset, sequence, frame)
         if path.exists():
-            with np.load(path) as stored:
-                rgb, predicted, truth = (stored[name] for name in ("rgb", "predicted", "truth"))
-                value = float(stored["abs_rel"])
+            try:
+                with np.load(path) as stored:
+                    rgb, predicted, truth = (stored[name] for name in ("rgb", "predicted", "truth"))
+                    value = float(stored["abs_rel"])
+            except SPOILT as error:
+                raise InputError(f"{path}: cannot be read ({error}); remove it, and the page goes without") from error
             yield Frames(rgb, predicted, truth, dataset, sequence, frame, results.method, why, value)
 
 

@@ -148,4 +148,4 @@ def _piped(cells: Sequence[str]) -> str:
 
 def _plain(text: str) -> str:
     """Text in which Markdown finds no mark of its own."""
-    return re.sub(r"([\\|*_`<>])", r"\\\1", text)
+    return re.sub(r"([\\|*_`<>$~&\[\]])", r"\\\1", text)

@@ -15,7 +15,7 @@ from dvd.errors import OptionError, unknown
 from dvd.evaluate import published
 from dvd.evaluate.labels import Label, dataset_label, label
 from dvd.evaluate.protocol import PROTOCOLS
-from dvd.evaluate.results import Results
+from dvd.evaluate.results import Results, distinct
 
 MEASURED = "measured"
 
@@ -109,13 +109,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows over columns, and beneath them the conditions under which the numbers came about."""
+    """Rows over columns, and beneath them the conditions under which the numbers came about.
+
+    `comparable` is False where the measured rows follow different protocols: none of them is the best then.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    comparable: bool = True
 
     def ranks(self, column: int) -> dict[int, int]:
         """Row → 1 for the best and 2 for the second best of a column, among the rows of one source.
@@ -123,7 +127,7 @@ class Table:
         Equal values share a rank; where all are equal none has one, for there is nothing that they are better than.
         """
         better, places = self.columns[column].label.better, dict[int, int]()
-        for source in {row.source for row in self.rows}:
+        for source in {row.source for row in self.rows if self.comparable or not row.measured}:
             values = {
                 index: value
                 for index, row in enumerate(self.rows)
@@ -143,7 +147,7 @@ def table(name: str, results: Sequence[Results], beside_published: bool = True) 
     """
     if name not in LAYOUTS:
         raise OptionError(unknown("table", name, LAYOUTS))
-    layout = LAYOUTS[name]
+    layout, results = LAYOUTS[name], distinct(results)
     printed = [number for number in published.load() if number.table == layout.table]
     counting = [result for result in results if any(_counted(result, d, layout) for d in result.datasets)]
     datasets = dict.fromkeys(d for result in counting for d in result.datasets if _counted(result, d, layout))
@@ -155,7 +159,8 @@ def table(name: str, results: Sequence[Results], beside_published: bool = True) 
     if beside_published or not results:
         rows = [*_published(printed, columns), *rows]
     title = f"{layout.title}, beside Table {layout.table}" if any(not row.measured for row in rows) else layout.title
-    return Table(name, title, columns, tuple(rows), tuple(_notes(layout, counting, rows)))
+    comparable = len({_protocol(result) for result in counting}) < 2
+    return Table(name, title, columns, tuple(rows), tuple(_notes(layout, counting, rows)), comparable)
 
 
 def tables(results: Sequence[Results], beside_published: bool = True) -> list[Table]:
@@ -217,12 +222,13 @@ def coverage(result: Results, lengths: range = range(1, _EVER)) -> Iterator[str]
         kept = [s for s in here if s.skipped is None]
         if here:
             skipped = "; ".join(f"{s.name}: {s.skipped}" for s in here if s.skipped is not None)
-            counts = _many(len(kept), "sequence"), _many(sum(s.frames for s in kept), "frame")
+            counts = many(len(kept), "sequence"), many(sum(s.frames for s in kept), "frame")
             line = f"{dataset_label(dataset)} {', '.join(counts)}"
             yield f"{line} ({len(here) - len(kept)} skipped: {skipped})" if skipped else line
 
 
-def _many(count: int, noun: str) -> str:
+def many(count: int, noun: str) -> str:
+    """A number of things, in the plural where they are not one."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

@@ -94,3 +94,20 @@ def test_nothing_heavy_is_imported_to_read_the_command_line() -> None:
         "print(sorted({'torch', 'numpy', 'av', 'PIL', 'tqdm', 'safetensors'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_reader_who_has_left_is_no_fault() -> None:
+    """As after `| head`: nothing is said, and nothing is to be reported."""
+    command = [sys.executable, "-m", "dvd", "models"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(60) == 141
+        assert process.stderr.read() == b""
+
+
+def test_a_pipe_of_the_programs_own_is_a_fault(failing, capsys) -> None:
+    failing(BrokenPipeError(32, "Broken pipe"))
+    assert cli.main(["models"]) == 1
+    assert "unexpected BrokenPipeError" in capsys.readouterr().err

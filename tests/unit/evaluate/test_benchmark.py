@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from eval_tree import SIZE, Answer, Known, depth_mm, write_mask, write_recording
 
 from dvd import metrics
 from dvd.errors import InputError, OptionError
+from dvd.evaluate import benchmark
 from dvd.evaluate.benchmark import PREDICTIONS, RESULTS, evaluate
 from dvd.evaluate.protocol import Protocol
 from dvd.evaluate.results import SequenceResult, read
-from dvd.evaluate.sequences import open_sequences
+from dvd.evaluate.sequences import EvalSequence, open_sequences
 from dvd.evaluate.snapshots import FRAMES
 from dvd.types import Seam
 
@@ -351,3 +353,50 @@ def test_progress_counts_both_passes(tmp_path: Path) -> None:
     told: list[int] = []
     run(tmp_path, Known(exact), progress=lambda _, done: told.append(done))
     assert told == list(range(1, 9))
+
+
+def test_predictions_that_were_not_kept_cannot_be_asked_for_afterwards(tmp_path: Path) -> None:
+    run(tmp_path, Known(exact))
+    with pytest.raises(OptionError, match="1 sequences whose predictions were not kept, such as office"):
+        run(tmp_path, Known(exact), keep=True)
+    run(tmp_path / "other", Known(exact), keep=True)
+    method = Known(exact)
+    run(tmp_path / "other", method, keep=True)
+    assert method.asked == []
+
+
+def test_a_negative_scale_is_doubted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No file says what it holds, and depth that is taken for disparity fits too, with the sign turned."""
+    run(tmp_path / "right", Known(exact, stated={"kind": "saved predictions"}))
+    assert not caplog.records
+    run(tmp_path / "wrong", Known(lambda d, i: d, stated={"kind": "saved predictions"}))
+    assert "known on rgbd office runs against the truth, the fitted scale is negative; is it really disparity?" in (
+        caplog.text
+    )
+    caplog.clear()
+    run(tmp_path / "prior", Known(lambda d, i: d, stated={"kind": "prior"}))
+    assert not caplog.records
+
+
+def test_what_was_found_is_written_down_often_but_not_always(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing that takes as long as ten sequences is done after every two hundred, and at the end in any case."""
+    moment, asked = [0.0], list[int]()
+    monkeypatch.setattr(benchmark.time, "monotonic", lambda: moment[0])
+    monkeypatch.setattr(benchmark.results, "write", lambda found, _: (asked.append(len(found.sequences)), pass_(10)))
+    monkeypatch.setattr(benchmark.snapshots, "prune", lambda *_: None)
+
+    def pass_(seconds: float) -> None:
+        moment[0] += seconds
+
+    def measure(_method: Known, sequence: EvalSequence, *_: Any) -> SequenceResult:
+        pass_(1)
+        if sequence.name == "last":
+            raise KeyboardInterrupt
+        return SequenceResult(sequence.name, sequence.dataset, 1)
+
+    monkeypatch.setattr(benchmark, "_measure", measure)
+    sequences = [SimpleNamespace(name=str(i), dataset="d", count=1) for i in range(450)]
+    sequences.append(SimpleNamespace(name="last", dataset="d", count=1))
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Known(exact), sequences, ABS_REL, tmp_path / "run")  # type: ignore[arg-type]
+    assert asked == [1, 201, 401, 450]

@@ -162,5 +162,23 @@ def test_the_text_states_numbers_in_printed_units_and_what_differs() -> None:
     assert "20.0 →      40.0  +20.00" in text
     assert "mean difference +8.75" in text
     assert "too few" in text
-    assert "2 sequences are scored in one of the two only" in text
+    assert "2 sequences scored in one of the two only" in text
     assert "Conditions differ: size 192 × 256 → 384 × 512." in text
+
+
+def test_two_runs_of_one_method_are_told_apart() -> None:
+    text = describe(compare(A, replace(B, method="a")))
+    assert "a (2) − a" in text
+    assert "better: a (2) 1, a 1" in text
+
+
+def test_metrics_that_were_taken_besides_do_not_matter() -> None:
+    fewer = replace(B, protocol={**B.protocol, "metrics": ["abs_rel"]})
+    assert compare(A, fewer).sequences == compare(A, B).sequences
+
+
+def test_of_one_sequence_no_interval_is_spoken_of() -> None:
+    text = describe(compare(results(sequence("x", [0.1])), results(sequence("x", [0.2]), method="b")))
+    assert "no interval of one sequence" in text
+    assert "bootstrap" not in text
+    assert "trusted" not in text

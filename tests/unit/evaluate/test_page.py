@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from dvd.apps.report import comparison_text, tables_text, write_reports
+from dvd.apps.report import comparison_text, sequence_lines, tables_text, write_reports
 from dvd.errors import OptionError
 from dvd.evaluate.labels import label
 from dvd.evaluate.page import page
@@ -165,3 +165,17 @@ def test_two_files_are_compared(tmp_path) -> None:
     text = comparison_text(tmp_path / "a.json", tmp_path / "b.json")
     assert "row − dvd-mini" in text
     assert "equal 3 of 3" in text
+
+
+def test_the_means_of_all_methods_stand_together() -> None:
+    document = page([ONE, replace(ONE, method="row"), replace(ONE, method="constant")])
+    rows = re.findall(r'<tr class="([^"]*)"><td>mean</td>', document)
+    assert rows == ["first", "", ""] * 2, "a line above the first of each data set, and no other"
+
+
+def test_a_long_name_of_a_method_moves_all_lines() -> None:
+    head, *lines = sequence_lines(replace(ONE, method="a method whose name is longer than any sequence's"))
+    end = head.index("frames") + len("frames")
+    counts = [line[:end].split()[-1] for line in lines if "skipped" not in line]
+    assert counts[:2] == ["90", "300"]
+    assert all(count.isdigit() for count in counts)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dvd.errors import InputError
-from dvd.evaluate.results import Results, SequenceResult, read, write
+from dvd.errors import InputError, OutputError
+from dvd.evaluate.results import Results, SequenceResult, distinct, read, write
 
 FOUND = Results(
     "m",
@@ -55,3 +55,38 @@ def test_the_file_is_strict_json(tmp_path: Path) -> None:
     write(FOUND, tmp_path / "results.json")
     values = json.loads((tmp_path / "results.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert values["sequences"][0]["per_frame"]["abs_rel"] == [0.1, None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": "60"},
+        {"frames": 60.5},
+        {"name": 3},
+        {"metrics": [0.1]},
+        {"metrics": {"abs_rel": "0.1"}},
+        {"per_frame": {"abs_rel": 0.1}},
+        {"seams": [1.1]},
+        {"skipped": False},
+    ],
+)
+def test_values_of_another_kind_are_refused(tmp_path: Path, change: dict) -> None:
+    """`"60" in range(…)` would count for ever."""
+    write(FOUND, tmp_path / "results.json")
+    values = json.loads((tmp_path / "results.json").read_text())
+    values["sequences"][0] |= change
+    (tmp_path / "results.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match="name a results"):
+        read(tmp_path / "results.json")
+
+
+def test_results_of_one_name_are_told_apart() -> None:
+    other = replace(FOUND, method="n")
+    assert [one.method for one in distinct([FOUND, other, FOUND, FOUND])] == ["m", "n", "m (2)", "m (3)"]
+    assert distinct([FOUND])[0] is FOUND
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file in the way")
+    with pytest.raises(OutputError, match=r"out/results\.json: cannot be written"):
+        write(FOUND, tmp_path / "out" / "results.json")

@@ -175,8 +175,10 @@ def test_another_size_is_resized_and_reported(tmp_path: Path, caplog: pytest.Log
     assert larger.shape == (T, 2 * H, 2 * W)
     # Half-pixel centres: column i of the result lies at (i + 0.5) / 2 - 0.5 of the source.
     np.testing.assert_allclose(larger[0, 0, 1:-1], np.arange(1, 2 * W - 1) / 2 - 0.25, atol=1e-5)
-    assert method.describe()["resized"] == {"bonn/balloon": "24x32 -> 48x64, bilinear"}
+    assert method.describe()["resized"] == {"24x32 -> 48x64": "bilinear"}
     assert not caplog.records
+    predicted(method, size=(2 * H, 2 * W))
+    assert len(method.describe()["resized"]) == 1, "thousands of images of one size are one line"
     predicted(SavedPredictions(tmp_path, "disparity"), size=(H, 2 * W))
     assert "of another shape" in caplog.text
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from eval_tree import Known, depth_mm, write_recording
 
-from dvd.errors import OutputError
+from dvd.errors import InputError, OutputError
 from dvd.evaluate import snapshots
 from dvd.evaluate.benchmark import evaluate
 from dvd.evaluate.pictures import WIDEST, Frames
@@ -98,3 +98,14 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     ones = np.ones((2, 2), np.float32)
     with pytest.raises(OutputError, match="frames"):
         snapshots.keep(tmp_path, Frames(np.zeros((2, 2, 3), np.uint8), ones, ones, "bonn", "a", 0))
+
+
+def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
+    ones = np.ones((2, 2), np.float32)
+    snapshots.keep(tmp_path, Frames(np.zeros((2, 2, 3), np.uint8), ones, ones, "bonn", "a", 0))
+    (path,) = tmp_path.rglob("*.npz")
+    whole = path.read_bytes()
+    for part in (b"", b"x", whole[: len(whole) // 2]):
+        path.write_bytes(part)
+        with pytest.raises(InputError, match=r"0\.npz: cannot be read .* remove it"):
+            list(snapshots.load(tmp_path, results(scored("a", [0.25]))))

@@ -134,7 +134,10 @@ def test_conditions_say_what_was_counted_and_skipped() -> None:
 
 def test_rows_that_cannot_be_compared_are_pointed_out() -> None:
     other = results(sequence("b", 60, 0.2), method="row", protocol="release-video")
-    notes = " ".join(table("video", [MIXED, other]).notes)
+    made = table("video", [MIXED, other])
+    notes = " ".join(made.notes)
+    ranked = {made.rows[index].source for column in range(2) for index in made.ranks(column)}
+    assert ranked == {"published, Table 1"}, "no measured row is the best where they must not be compared"
     assert "must not be compared" in notes
     assert "do not all cover the same sequences" in notes
     assert "must not" not in " ".join(table("video", [MIXED, replace(MIXED, method="row")]).notes)
@@ -180,3 +183,14 @@ def test_unknown_names_are_answered_with_known_ones() -> None:
         table("shrt", [MIXED])
     with pytest.raises(OptionError, match="markdown"):
         render(table("short", [MIXED]), "markdwn")
+
+
+def test_two_runs_of_one_method_have_names_of_their_own() -> None:
+    made = table("video", [MIXED, MIXED])
+    assert [row.method for row in made.rows if row.measured] == ["dvd-mini", "dvd-mini (2)"]
+    assert "dvd-mini (2), measured: " in " ".join(made.notes)
+
+
+def test_markdown_takes_a_name_as_it_is() -> None:
+    text = render(table("video", [replace(MIXED, method="$x$ [a](b) &lt; *c*")]), "markdown")
+    assert r"| \$x\$ \[a\](b) \&lt; \*c\* |" in text

@@ -1,0 +1,56 @@
+"""Predictions that wait on the disk: frame by frame, without a trace, and one line where there is no room."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dvd.errors import OutputError
+from dvd.evaluate.spool import PredictionFile
+
+FRAMES = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
+FULL = Path("/dev/full")
+
+
+def test_frames_come_back_by_number_and_the_folder_stays_empty(tmp_path: Path) -> None:
+    one, other = (PredictionFile(tmp_path / "run", 5, (3, 4)) for _ in range(2))
+    one.append(FRAMES[:2])
+    other.append(FRAMES[::-1])
+    one.append(FRAMES[2:])
+    assert list((tmp_path / "run").iterdir()) == [], "nothing to be left behind, whatever becomes of the process"
+    for number in (4, 0, 2):
+        np.testing.assert_array_equal(one.frame(number), FRAMES[number])
+        np.testing.assert_array_equal(other.frame(number), FRAMES[4 - number])
+    one.keep(), one.close(), other.close()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_what_is_to_be_kept_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    place = tmp_path / "kept" / "scene" / "a.npy"
+    for whole in (False, True):
+        file = PredictionFile(tmp_path, 5, (3, 4), place)
+        file.append(FRAMES)
+        assert not place.exists()
+        if whole:
+            file.keep()
+        file.close()
+        assert list(place.parent.iterdir()) == [place] * whole
+    np.testing.assert_array_equal(np.load(place), FRAMES)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("step", ["append", "frame", "keep"])
+def test_a_full_disk_is_one_line_wherever_it_shows(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small predictions stay in the buffer until they are read or kept."""
+    monkeypatch.setattr(Path, "open", lambda *_: open(FULL, "w+b"))  # noqa: SIM115
+    file = PredictionFile(tmp_path, 10**4 if step == "append" else 5, (3, 4), tmp_path / "a.npy")
+
+    def fill() -> None:
+        file.append(np.zeros((10**4, 3, 4)) if step == "append" else FRAMES)
+        file.frame(0) if step == "frame" else file.keep()
+
+    with pytest.raises(
+        OutputError, match=r"a\.npy: the predictions of a sequence, 1 MiB, cannot be written there \(No"
+    ):
+        fill()
+    file.close()

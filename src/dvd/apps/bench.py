@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvd.apps.bench_models import MINI, RANDOM_WAN, Asked
 from dvd.apps.console import hushed
-from dvd.apps.options import one_of, size
+from dvd.apps.options import add_window_arguments, one_of
 from dvd.errors import DVDError, ModelError, OptionError, unknown
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ WINDOWS, QUICK_WINDOWS = 3, 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `dvd bench`."""
-    from dvd.hardware import DEVICES, DTYPES
+    from dvd.hardware import DTYPES
 
     parser.add_argument(
         "--model",
@@ -36,10 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{MINI} and {RANDOM_WAN} and the default",
     )
     parser.add_argument("--clip", type=Path, metavar="VIDEO", help="what is predicted; by default a clip drawn for it")
-    parser.add_argument("--size", type=size, metavar="HxW", help="least height and width that the network sees")
-    parser.add_argument("--window", type=int, metavar="N", help="frames that pass through the network together")
-    parser.add_argument("--overlap", type=int, metavar="N", help="frames that neighbouring windows share")
-    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto, the best there is)")
+    add_window_arguments(parser)
     parser.add_argument(
         "--dtype",
         type=one_of("dtype", DTYPES),
@@ -55,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measures every model; one of several that cannot be is reported. Exit status 2 if there was one."""
     from dvd.apps.bench_table import table
-    from dvd.evaluate.speed import conditions
+    from dvd.evaluate.speed.race import conditions
     from dvd.hardware import choose_device
 
     if args.repeats is not None and args.repeats < 1:
@@ -98,8 +95,8 @@ def _chosen(args: argparse.Namespace) -> tuple[str, ...]:
 def _measured(name: str, device: torch.device, args: argparse.Namespace) -> dict[str, Any]:
     """One model's results as plain values."""
     from dvd.apps.bench_models import open_model
-    from dvd.evaluate.drawn_clip import draw_clip
-    from dvd.evaluate.stages import measure
+    from dvd.evaluate.speed.drawn_clip import draw_clip
+    from dvd.evaluate.speed.stages import measure
 
     dtype = args.dtype or ("auto" if args.quick else None)
     asked = Asked(dtype, args.size, args.window, args.overlap, args.clip, QUICK_WINDOW if args.quick else None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from dvd.backbones.base import Backbone, ModelCard
-    from dvd.evaluate.memory import Need
+    from dvd.evaluate.speed.memory import Need
     from dvd.pipeline import Pipeline
     from dvd.stream import Settings, Size
 
@@ -39,7 +39,7 @@ class Asked:
 
     def settings(self, card: ModelCard, time_factor: int) -> Settings:
         """The model's own where nothing is said; scene cuts are not looked for. OptionError as `Settings.choose`."""
-        from dvd.evaluate.file_stages import RULE
+        from dvd.evaluate.speed.file_stages import RULE
         from dvd.stream import Settings
 
         window = min(card.window, self.most_frames or card.window) if self.window is None else self.window
@@ -60,7 +60,7 @@ class Opened:
     @property
     def repeats(self) -> int:
         """Enough for a median that holds, in minutes."""
-        from dvd.evaluate.twins import weight_bytes
+        from dvd.evaluate.speed.twins import weight_bytes
 
         return 3 if weight_bytes(self.backbones[0]) > LARGE else 9
 
@@ -75,8 +75,8 @@ def open_model(name: str, device: torch.device, asked: Asked) -> Opened:
         return _open_random(device, asked)
     from dvd.backbones.mini import MiniBackbone
     from dvd.backbones.wan import WanBackbone
-    from dvd.evaluate.memory import need_of
-    from dvd.evaluate.twins import in_dtype, weight_bytes
+    from dvd.evaluate.speed.memory import need_of
+    from dvd.evaluate.speed.twins import in_dtype, weight_bytes
     from dvd.hardware import choose_dtype
     from dvd.pipeline import Pipeline, load
 
@@ -99,8 +99,8 @@ def open_model(name: str, device: torch.device, asked: Asked) -> Opened:
 def _open_random(device: torch.device, asked: Asked) -> Opened:
     """On a CPU a small window by default, because 1.4 billion parameters take their time there."""
     from dvd.backbones.base import ModelCard
-    from dvd.evaluate.memory import wan_need
-    from dvd.evaluate.twins import in_dtype, random_wan
+    from dvd.evaluate.speed.memory import wan_need
+    from dvd.evaluate.speed.twins import in_dtype, random_wan
     from dvd.hardware import choose_dtype
     from dvd.pipeline import Pipeline
 
@@ -153,7 +153,7 @@ def _model_size(source_size: tuple[int, int], settings: Settings) -> tuple[int, 
 
 def _check_memory(name: str, device: torch.device, needs: Sequence[Need], held: int = 0) -> None:
     """Before the copies are made: an OptionError says what all of them need beside what is `held` already."""
-    from dvd.evaluate.memory import at_once
+    from dvd.evaluate.speed.memory import at_once
     from dvd.hardware import available_memory
 
     needed, free = at_once(needs), available_memory(device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dvd.evaluate.stage_rows import Row
+from dvd.evaluate.speed.stage_rows import Row
 
 
 def table(result: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from dvd.errors import DVDError
 if TYPE_CHECKING:
     import torch
 
-    from dvd.evaluate.memory import Need
+    from dvd.evaluate.speed.memory import Need
     from dvd.stream import Settings
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "prores", "mpeg4", "mjpeg")
@@ -121,7 +121,7 @@ class _Model:
         self.time_factor = 4 if self.backbone is None else self.backbone.time_factor
 
     def need(self, size: tuple[int, int], settings: Settings, dtype: torch.dtype) -> Need:
-        from dvd.evaluate.memory import mini_need, need_of, wan_need
+        from dvd.evaluate.speed.memory import mini_need, need_of, wan_need
 
         if self.backbone is not None:
             return need_of(self.backbone, size, settings.window, settings.overlap, dtype)

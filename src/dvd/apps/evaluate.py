@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from dvd.apps.options import add_model_arguments, one_of
 
 if TYPE_CHECKING:
-    from dvd.evaluate.methods import Method
+    from dvd.evaluate.methods.base import Method
     from dvd.evaluate.results import Results
     from dvd.evaluate.sequences import EvalSequence
 
@@ -99,7 +99,7 @@ def _measure(args: argparse.Namespace) -> int:
     from dvd.apps.report import sequence_lines
     from dvd.errors import DVDError
     from dvd.evaluate.benchmark import RESULTS, chosen, evaluate
-    from dvd.evaluate.registry import open_method, options_of_each
+    from dvd.evaluate.methods.registry import open_method, options_of_each
 
     protocol = protocol_of(args)
     sequences, roots = sequences_of(args, protocol)
@@ -136,7 +136,7 @@ def _measure(args: argparse.Namespace) -> int:
 def _write_reports(found: Sequence[tuple[Path, Results]], out: Path, notes: bool) -> None:
     """Prints the tables of the paper's form, and writes them and the page, of results and the folders they lie in."""
     from dvd.apps.report import tables_text, write_reports
-    from dvd.evaluate import snapshots
+    from dvd.evaluate.report import snapshots
     from dvd.evaluate.results import distinct
 
     folders, results = [folder for folder, _ in found], distinct([each for _, each in found])
@@ -230,8 +230,8 @@ def _progress(sequences: list[EvalSequence]) -> Iterator[Callable[[EvalSequence,
 
 def _list() -> int:
     from dvd.data.layouts import LAYOUTS
+    from dvd.evaluate.methods.registry import METHODS, OURS, usage
     from dvd.evaluate.protocol import PROTOCOLS as DESCRIBED
-    from dvd.evaluate.registry import METHODS, OURS, usage
 
     rows: dict[str, dict[str, str]] = {
         "data sets": {name: layout.summary for name, layout in LAYOUTS.items()},

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dvd.evaluate.methods.registry import MethodOptions
     from dvd.evaluate.protocol import Protocol
-    from dvd.evaluate.registry import MethodOptions
     from dvd.evaluate.sequences import EvalSequence
 
 
@@ -92,7 +92,7 @@ def method_options(args: argparse.Namespace) -> MethodOptions:
     """What the methods are given; `--predicted` is the space of saved predictions."""
     from dataclasses import fields
 
-    from dvd.evaluate.registry import MethodOptions
+    from dvd.evaluate.methods.registry import MethodOptions
 
     named = {field.name for field in fields(MethodOptions)} - {"space"}
     return MethodOptions(space=args.predicted, **{name: getattr(args, name) for name in named})
@@ -102,7 +102,7 @@ def conditions_of(roots: dict[str, Any]) -> dict[str, Any]:
     """What a number depends on besides the method and the protocol."""
     import torch
 
-    from dvd.evaluate.speed import commit
+    from dvd.evaluate.speed.race import commit
     from dvd.hardware import cpu_name
 
     machine = {"torch": torch.__version__, "processor": cpu_name(), "threads": torch.get_num_threads()}

@@ -42,20 +42,27 @@ def names(text: str) -> list[str]:
 
 def add_model_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Which model runs (or `several` do), where, and on windows of what size: what the commands share."""
-    from dvd.hardware import DEVICES, DTYPES
+    from dvd.hardware import DTYPES
 
     what = "a name that `dvd models` lists, or a model folder"
     if several:
         parser.add_argument("--model", nargs="+", default=["dvd-mini"], help=f"{what}; or several")
     else:
         parser.add_argument("--model", default="dvd-mini", help=what)
-    parser.add_argument("--size", type=size, metavar="HxW", help="least height and width that the network sees")
-    parser.add_argument("--window", type=int, metavar="N", help="frames that pass through the network together")
-    parser.add_argument("--overlap", type=int, metavar="N", help="frames that neighbouring windows share")
-    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto, the best there is)")
+    add_window_arguments(parser)
     parser.add_argument(
         "--dtype",
         type=one_of("dtype", DTYPES),
         default="auto",
         help=f"{', '.join(DTYPES)} (default: auto, bfloat16 where that is fast and good enough)",
     )
+
+
+def add_window_arguments(parser: argparse.ArgumentParser) -> None:
+    """On windows of what size a model runs, and where."""
+    from dvd.hardware import DEVICES
+
+    parser.add_argument("--size", type=size, metavar="HxW", help="least height and width that the network sees")
+    parser.add_argument("--window", type=int, metavar="N", help="frames that pass through the network together")
+    parser.add_argument("--overlap", type=int, metavar="N", help="frames that neighbouring windows share")
+    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto, the best there is)")

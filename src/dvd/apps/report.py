@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dvd.evaluate.pictures import Frames
+    from dvd.evaluate.report.pictures import Frames
     from dvd.evaluate.results import Results
 
 SHOWN = {
@@ -24,7 +24,6 @@ SHOWN = {
     "wander": "wander",
 }
 """The columns of the sequences on the terminal; results.json has every metric."""
-PERCENT = ("abs_rel", "abs_rel_per_frame", "temporal_alignment_error")
 
 
 def sequence_lines(results: Results) -> Iterator[str]:
@@ -33,7 +32,7 @@ def sequence_lines(results: Results) -> Iterator[str]:
     indented = [f"  {one.name}" for one in results.sequences]
     width = max(map(len, [*indented, results.method, "short, 000 to 000 frames", *results.datasets]))
     timed = results.conditions.get("kind") not in ("prior", "saved predictions")
-    yield f"{results.method:{width}}  frames  {'  '.join(SHOWN[name] for name in names)}{'  frames/s' * timed}"
+    yield f"{results.method:{width}}  frames  {'  '.join(map(_head, names))}{'  frames/s' * timed}"
     for dataset in results.datasets:
         here = [one for one in results.sequences if one.dataset == dataset]
         for one in here:
@@ -58,8 +57,8 @@ def tables_text(
     """Every table that the results fill, in one form, with or without notes; in CSV one document with one head."""
     from dataclasses import replace
 
-    from dvd.evaluate.table_forms import render
-    from dvd.evaluate.tables import tables
+    from dvd.evaluate.report.table_forms import render
+    from dvd.evaluate.report.tables import tables
 
     made = tables(results, beside_published)
     parts = [render(table if notes else replace(table, notes=()), form) for table in made]
@@ -75,8 +74,8 @@ def write_reports(
 
     OutputError where one cannot be written.
     """
-    from dvd.evaluate.page import page
-    from dvd.evaluate.table_forms import ENDINGS
+    from dvd.evaluate.report.page import page
+    from dvd.evaluate.report.table_forms import ENDINGS
     from dvd.evaluate.whole_file import replacing
 
     texts = {f"tables.{ending}": tables_text(results, form, beside_published) for form, ending in ENDINGS.items()}
@@ -89,8 +88,8 @@ def write_reports(
 
 def comparison_text(a: Path, b: Path, metric: str = "abs_rel") -> str:
     """Paired differences b − a of two results.json, for every data set that they share and for all together."""
-    from dvd.evaluate.compare import by_dataset, describe
-    from dvd.evaluate.labels import dataset_label
+    from dvd.evaluate.report.compare import by_dataset, describe
+    from dvd.evaluate.report.labels import dataset_label
     from dvd.evaluate.results import read
 
     found = by_dataset(read(a), read(b), metric)
@@ -108,10 +107,11 @@ def _parts(dataset: str, protocol: Mapping[str, object]) -> Iterator[tuple[str, 
 
 
 def _cells(metrics: dict[str, float], names: list[str]) -> str:
-    return "  ".join(_cell(name, metrics.get(name)).rjust(len(SHOWN[name])) for name in names)
+    from dvd.evaluate.report.labels import label
+
+    return "  ".join(label(name).show(metrics.get(name)).rjust(len(_head(name))) for name in names)
 
 
-def _cell(name: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{100 * value:.1f}" if name in PERCENT else f"{value:.3f}"
+def _head(name: str) -> str:
+    """The head of a column, as wide as its values at least."""
+    return SHOWN[name].rjust(5)

@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvd.errors import InputError, OptionError, OutputError
-from dvd.evaluate import results, snapshots
-from dvd.evaluate.methods import Method
-from dvd.evaluate.pictures import Frames
+from dvd.evaluate import results
+from dvd.evaluate.methods.base import Method
 from dvd.evaluate.protocol import Protocol
+from dvd.evaluate.report import snapshots
+from dvd.evaluate.report.pictures import Frames
 from dvd.evaluate.results import Results, SequenceResult
 from dvd.evaluate.scoring import Fits, SequenceScores, counted, in_space
 from dvd.evaluate.sequences import EvalFrame, EvalSequence

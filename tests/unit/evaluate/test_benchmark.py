@@ -15,9 +15,9 @@ from dvd.errors import InputError, OptionError
 from dvd.evaluate import benchmark
 from dvd.evaluate.benchmark import PREDICTIONS, RESULTS, evaluate
 from dvd.evaluate.protocol import Protocol
+from dvd.evaluate.report.snapshots import FRAMES
 from dvd.evaluate.results import SequenceResult, read
 from dvd.evaluate.sequences import EvalSequence, open_sequences
-from dvd.evaluate.snapshots import FRAMES
 from dvd.types import Seam
 
 PAPER = Protocol("paper")

@@ -12,8 +12,8 @@ from eval_tree import write_recording
 from dvd.errors import OutputError
 from dvd.evaluate.benchmark import chosen
 from dvd.evaluate.inputs import Written, write_inputs
+from dvd.evaluate.methods.saved import SavedPredictions
 from dvd.evaluate.protocol import Protocol
-from dvd.evaluate.saved import SavedPredictions
 from dvd.evaluate.sequences import open_sequences
 from dvd.video import open_video
 

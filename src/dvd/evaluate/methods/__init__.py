@@ -1,0 +1,1 @@
+"""Everything that predicts depth, behind one interface (`base`) and by name (`registry`)."""

@@ -69,9 +69,12 @@ def product(recipe: Recipe) -> AdaptPhase | DecoderPhase | FlowPhase:
 
 
 def card(recipe: Recipe) -> ModelCard:
-    """What the exported model says of itself: the settings it was trained for are those it runs with."""
+    """What the exported model says of itself: the settings it was trained for are those it runs with.
+
+    The window is what the network saw last; a decoder that is fitted to its latents afterwards may see less.
+    """
     phase = product(recipe)
-    mixture = phase.mixture
+    mixture = next((other for other in reversed(recipe.phases) if isinstance(other, AdaptPhase)), phase).mixture
     window = mixture.frames if mixture.mode != "image" else 1
     size = recipe.validation.size if recipe.validation else mixture.sizes[-1]
     overlap = min(9, max(window // 4, 1))

@@ -30,7 +30,7 @@ class Autoencoding(nn.Module):
             [torch.randn(mean.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         )
         latent = mean + torch.exp(0.5 * log_variance) * noise.to(mean)
-        return self.vae.decode(latent), mean, log_variance  # statistics are 0 and 1 until they are measured
+        return self.vae.decode(self.vae.normalise(latent)), mean, log_variance
 
 
 class VAETask:

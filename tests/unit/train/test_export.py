@@ -231,6 +231,12 @@ def test_what_a_model_says_of_itself() -> None:
     assert product(MINI).name == "decoder"
 
 
+def test_a_models_window_is_what_its_network_saw_last() -> None:
+    *others, decoder = MINI.phases
+    shorter = replace(decoder, mixture=replace(decoder.mixture, frames=9))
+    assert card(replace(MINI, phases=(*others, shorter))).window == others[-1].mixture.frames != 9
+
+
 # Refusals
 
 

@@ -65,6 +65,19 @@ def test_a_vae_of_one_channel_cannot_hold_rgb() -> None:
         VAETask(WanVAE(MiniConfig().vae), PHASE, batches)
 
 
+def test_a_vae_that_was_measured_is_trained_on_as_it_is() -> None:
+    torch.manual_seed(0)
+    vae = with_statistics(WanVAE(TINY_VAE).eval(), PHASE, batches, rounds=1)
+    (batch,) = batches(0)
+    with torch.no_grad():
+        quiet = vae.conv1.bias
+        assert quiet is not None
+        quiet[TINY_VAE.z_dim :] = -60  # log variances: the latent that is drawn is the mean
+        vae.conv1.weight[TINY_VAE.z_dim :] = 0
+        rebuilt, _, _ = Autoencoding(vae)(batch.rgb, batch.seeds)
+        torch.testing.assert_close(rebuilt, vae.decode(vae.encode(batch.rgb)))
+
+
 def test_measured_statistics_normalise_the_latents() -> None:
     torch.manual_seed(0)
     vae = with_statistics(WanVAE(TINY_VAE).eval(), PHASE, batches, rounds=3)

@@ -83,9 +83,12 @@ class WanVAE(nn.Module):
 
         `chunk` latent frames are made at a time, which bounds memory; None makes all at once.
         """
-        mean, _ = self.posterior(video, chunk)
-        centre, spread = self._statistics(mean)
-        return (mean - centre) / spread
+        return self.normalise(self.posterior(video, chunk)[0])
+
+    def normalise(self, latent: Tensor) -> Tensor:
+        """A latent `B z t h w` as the posterior has it → as `decode` and the transformer take it (Eq. 1)."""
+        centre, spread = self._statistics(latent)
+        return (latent - centre) / spread
 
     def posterior(self, video: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
         """Video `B C T H W` in [-1, 1] → mean and log-variance `B z t h w` of the latent, not normalised."""

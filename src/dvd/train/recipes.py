@@ -87,6 +87,17 @@ MINI_IMAGES = AdaptPhase(
     mixture=Mixture("image", image_batch=16, sizes=SMALL),
 )
 
+MINI_VAE = VAEPhase(
+    name="vae",
+    steps=2000,
+    rate=1.5e-3,
+    schedule="cosine",
+    warm_up=100,
+    weight_decay=1e-4,
+    betas=(0.9, 0.95),
+    mixture=Mixture("paired", video_batch=1, image_batch=8, frames=9, sizes=((96, 128),)),
+)
+
 MINI = Recipe(
     name="dvd-mini",
     summary="the embedded model: ImageNet encoder, small transformer, small causal VAE, on procedural scenes",
@@ -100,26 +111,15 @@ MINI = Recipe(
         ),
     ),
     phases=(
-        VAEPhase(
-            name="vae",
-            steps=2000,
-            rate=1.5e-3,
-            schedule="cosine",
-            warm_up=100,
-            weight_decay=1e-4,
-            betas=(0.9, 0.95),
-            mixture=Mixture("paired", video_batch=1, image_batch=8, frames=9, sizes=((96, 128),)),
-        ),
+        MINI_VAE,
         MINI_IMAGES,
         # Trained on nine frames, a causal VAE forgets what it sees after them: the error of its 33rd frame was tenfold.
-        VAEPhase(
+        replace(
+            MINI_VAE,
             name="motion",
             steps=900,
             rate=1e-3,
-            schedule="cosine",
             warm_up=50,
-            weight_decay=1e-4,
-            betas=(0.9, 0.95),
             kl_weight=1e-3,
             mixture=Mixture("paired", video_batch=2, image_batch=4, frames=33, sizes=((64, 96), (96, 128))),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ class Fetch(Protocol):
 
 
 @dataclass
-class HubMethod:
+class HubMethod(ABC):
     """What methods with other people's weights have in common: weights by repository or folder, device, number format.
 
     `size` is the least height and width in pixels that the network sees, "source" for the frame's own, None for what
@@ -71,8 +72,9 @@ class HubMethod:
         }
 
     @property
+    @abstractmethod
     def _opened(self) -> Any:
-        raise NotImplementedError
+        """The weights, opened once."""
 
 
 def check_dtype(name: str, dtype: str) -> None:

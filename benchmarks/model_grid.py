@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import dvd
+from dvd.errors import DVDError
 from dvd.export.colormaps import colour_levels, to_levels
 from dvd.export.display_range import robust_range
 
@@ -31,6 +32,14 @@ def main() -> None:
     parser.add_argument("--end", default=None)
     parser.add_argument("--width", type=int, default=240)
     args = parser.parse_args()
+    try:
+        draw(args)
+    except DVDError as error:
+        parser.error(str(error))
+
+
+def draw(args: argparse.Namespace) -> None:
+    """Reads, predicts with every model, writes the sheet."""
     with dvd.open_video(args.clip, args.start, args.end) as video:
         frames = [frame.rgb for frame in video]
     shown = np.linspace(0, len(frames) - 1, args.frames).round().astype(int)

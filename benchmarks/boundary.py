@@ -19,7 +19,6 @@ from collections.abc import Callable
 import numpy as np
 
 from dvd import metrics
-from dvd.apps.options import size
 
 Rows = list[list[float]]
 Flags = list[list[bool]]
@@ -98,9 +97,10 @@ def scene(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarra
     """Predicted and true depth, metres, and a foreground mask, `H W`."""
     rng = np.random.default_rng(seed)
     truth_m = np.linspace(9, 5, height)[:, None] + np.linspace(0, 1, width)
+    tallest, widest = max(5, height // 3), max(5, width // 3)
     for box in range(40):
         top, left = rng.integers(0, height), rng.integers(0, width)
-        truth_m[top : top + rng.integers(4, height // 3), left : left + rng.integers(4, width // 3)] = 5 - box / 10
+        truth_m[top : top + rng.integers(4, tallest), left : left + rng.integers(4, widest)] = 5 - box / 10
     depth_m = np.roll(truth_m, 1, axis=1) * rng.normal(1, 0.02, truth_m.shape).clip(0.9, 1.1)
     depth_m[:, : width // 2] = truth_m[:, : width // 2] * rng.normal(1, 0.01, (height, width // 2))
     return depth_m, truth_m, truth_m < 3
@@ -117,12 +117,18 @@ def timed(work: Callable[[], float], repeats: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Prints one line per score."""
+    """Reads the command line."""
+    from command import at_least, pixels, run  # lies beside this file; the tests take the loops from elsewhere
+
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--size", type=size, default=(480, 640), metavar="HxW")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--size", type=pixels, default=(480, 640), metavar="HxW")
+    parser.add_argument("--repeats", type=at_least(1), default=5)
     parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
+    run(parser, compare)
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Prints one line per score."""
     depth_m, truth_m, front = scene(*args.size)
     rows, true_rows, flags = depth_m.tolist(), truth_m.tolist(), front.tolist()
     pairs = {

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from command import at_least, run
 from numpy.typing import NDArray
 
 import dvd
@@ -65,9 +66,13 @@ def main() -> None:
     parser.add_argument("--window", type=int)
     parser.add_argument("--overlap", type=int)
     parser.add_argument("--still", type=float, default=2.0)
-    parser.add_argument("--least", type=int, default=20)
-    parser.add_argument("--repeat", type=int, default=60)
-    args = parser.parse_args()
+    parser.add_argument("--least", type=at_least(1), default=20)
+    parser.add_argument("--repeat", type=at_least(2), default=60)
+    run(parser, measure)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Prints one line for the still stretches and one for the repeated frame."""
     with dvd.open_video(args.clip) as video:
         frames = [frame.rgb for frame in video]
     model = dvd.load(args.model)

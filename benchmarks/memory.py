@@ -18,12 +18,18 @@ from pathlib import Path
 
 import av
 import numpy as np
+from command import at_least, check, run
+
+from dvd.backbones import registry
+from dvd.errors import OptionError
 
 
 def make_video(path: Path, frames: int, height: int, width: int) -> None:
     """A slow pan over noise and boxes; cheap to encode, and no two frames are alike."""
+    if height % 2 or width % 2:
+        raise OptionError(f"a video of {height} × {width} cannot be made; both sides must be even")
     rng = np.random.default_rng(0)
-    wide = rng.integers(0, 255, (height // 8, width // 4, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    wide = rng.integers(0, 255, (-(-height // 8), -(-width // 4), 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(30), options={"preset": "ultrafast", "crf": "30"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -34,18 +40,18 @@ def make_video(path: Path, frames: int, height: int, width: int) -> None:
         container.mux(stream.encode())
 
 
-def run(video: Path, out: Path, model: str) -> tuple[float, float]:
+def predict(video: Path, out: Path, model: str) -> tuple[float, float]:
     """(peak resident megabytes, seconds) of one `dvd predict`."""
     command = [str(Path(sys.executable).with_name("dvd")), "predict", str(video), "-o", str(out), "--model", model]
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     peak = 0.0
     while process.poll() is None:
         peak = max(peak, resident_peak(process.pid))
         time.sleep(0.1)
-    if process.returncode:
-        raise SystemExit(f"dvd predict failed with status {process.returncode}")
-    return peak, time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    check(process)
+    return peak, seconds
 
 
 def resident_peak(process: int) -> float:
@@ -59,17 +65,23 @@ def resident_peak(process: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, nargs="+", default=[1500, 3000])
-    parser.add_argument("--height", type=int, default=1080)
-    parser.add_argument("--width", type=int, default=1920)
+    parser.add_argument("--frames", type=at_least(1), nargs="+", default=[1500, 3000])
+    parser.add_argument("--height", type=at_least(2), default=1080)
+    parser.add_argument("--width", type=at_least(2), default=1920)
     parser.add_argument("--model", default="dvd-mini")
-    args = parser.parse_args()
+    run(parser, measure)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Prints one line per length."""
+    if not Path(args.model).expanduser().exists():
+        registry.find(args.model)  # a mistyped name shows before the long video is made
     print(f"{'frames':>8}{'peak MB':>10}{'seconds':>10}{'frames/s':>10}")
     with tempfile.TemporaryDirectory() as folder:
         for frames in args.frames:
             video, out = Path(folder, f"{frames}.mp4"), Path(folder, f"{frames}_disparity.mp4")
             make_video(video, frames, args.height, args.width)
-            peak, seconds = run(video, out, args.model)
+            peak, seconds = predict(video, out, args.model)
             print(f"{frames:8}{peak:10.0f}{seconds:10.1f}{frames / seconds:10.1f}", flush=True)
 
 

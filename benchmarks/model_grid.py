@@ -11,11 +11,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from command import at_least, run
 from numpy.typing import NDArray
 from PIL import Image
 
 import dvd
-from dvd.errors import DVDError
+from dvd.errors import OptionError
+from dvd.export import check_writable
 from dvd.export.colormaps import colour_levels, to_levels
 from dvd.export.display_range import robust_range
 
@@ -27,19 +29,18 @@ def main() -> None:
     parser.add_argument("clip")
     parser.add_argument("out", type=Path)
     parser.add_argument("models", nargs="+")
-    parser.add_argument("--frames", type=int, default=6)
+    parser.add_argument("--frames", type=at_least(1), default=6)
     parser.add_argument("--start", default=None)
     parser.add_argument("--end", default=None)
-    parser.add_argument("--width", type=int, default=240)
-    args = parser.parse_args()
-    try:
-        draw(args)
-    except DVDError as error:
-        parser.error(str(error))
+    parser.add_argument("--width", type=at_least(1), default=240)
+    run(parser, draw)
 
 
 def draw(args: argparse.Namespace) -> None:
     """Reads, predicts with every model, writes the sheet."""
+    if args.out.suffix.lower() not in Image.registered_extensions():
+        raise OptionError(f"{args.out}: its ending names no kind of picture; give a name such as grid.png")
+    check_writable(args.out, overwrite=True)
     with dvd.open_video(args.clip, args.start, args.end) as video:
         frames = [frame.rgb for frame in video]
     shown = np.linspace(0, len(frames) - 1, args.frames).round().astype(int)
@@ -47,6 +48,7 @@ def draw(args: argparse.Namespace) -> None:
     for model in args.models:
         disparity = dvd.load(model).predict(frames)
         rows.append(coloured([disparity[index] for index in shown]))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     grid(rows, args.width).save(args.out)
     print(f"{args.out}: frames {', '.join(map(str, shown))}; RGB, {', '.join(args.models)}")
 

@@ -11,11 +11,12 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from command import at_least, pixels, run
 from PIL import Image
 
-from dvd.apps.options import size
 from dvd.data.procedural.render import render_clip
 from dvd.data.procedural.textures import TextureBank
+from dvd.export import check_writable
 
 FIRST_SEED = 20_000_000
 """Far from the seeds of every recipe."""
@@ -25,11 +26,16 @@ FARTHEST_MM = 65_000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--clips", type=int, default=24)
+    parser.add_argument("--clips", type=at_least(1), default=24)
     parser.add_argument("--frames", type=int, default=17)
-    parser.add_argument("--size", type=size, default=(192, 256))
+    parser.add_argument("--size", type=pixels, default=(192, 256))
     parser.add_argument("--textures", type=Path)
-    args = parser.parse_args()
+    run(parser, write)
+
+
+def write(args: argparse.Namespace) -> None:
+    """Renders and stores every clip, and prints its folder."""
+    check_writable(args.folder, overwrite=True, folder=True)
     textures = TextureBank.load(args.textures) if args.textures else None
     for number in range(args.clips):
         clip = render_clip(FIRST_SEED + number, args.frames, *args.size, textures=textures)

@@ -10,18 +10,23 @@ import tempfile
 import time
 from pathlib import Path
 
-from dvd.apps.options import size
+from command import at_least, pixels, run
+
 from dvd.data.procedural.shards import write_shards
 
 
 def main() -> None:
-    """Prints one line per kind."""
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--size", type=size, default=(192, 256), metavar="HxW")
-    parser.add_argument("--scenes", type=int, default=64, help="scenes per process")
+    parser.add_argument("--processes", type=at_least(1), default=2)
+    parser.add_argument("--size", type=pixels, default=(192, 256), metavar="HxW")
+    parser.add_argument("--scenes", type=at_least(1), default=64, help="scenes per process")
     parser.add_argument("--textures", type=Path)
-    args = parser.parse_args()
+    run(parser, measure)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Prints one line per kind."""
     height, width = args.size
     for name, frames, views in (("images, four views a scene", 1, 4), ("clips of 17 frames", 17, 1)):
         with tempfile.TemporaryDirectory() as folder:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command import at_least, pixels, run
 
 GIB = 2**30
 
@@ -145,8 +146,14 @@ def resident(mark: str) -> float:
 
 def parts(args: argparse.Namespace) -> None:
     """Every part in a process of its own, so that none pays for another's memory."""
+    from dvd.export import check_writable
+
+    if args.folder is not None:
+        check_writable(args.folder, overwrite=True, folder=True)
+        args.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=args.folder, prefix="dvd-1.3b-") as name:
         folder = Path(name)
+        small(folder, args)  # refuses what contradicts itself before the weights are made
         (folder / "base").mkdir()
         given = [item for item in sys.argv[1:] if not item.startswith("--part")]
 
@@ -155,8 +162,10 @@ def parts(args: argparse.Namespace) -> None:
                 [sys.executable, __file__, *given, "--part", which, "--inside", name, *more],
                 stdout=subprocess.PIPE,
                 text=True,
-                check=True,
             )
+            if done.returncode == 2:
+                raise SystemExit(2)  # it has said why
+            done.check_returncode()
             return dict(json.loads(done.stdout.splitlines()[-1])) if done.stdout else {}
 
         part("weights")
@@ -186,24 +195,23 @@ def show(found: dict[str, Any], args: argparse.Namespace) -> None:
     )
 
 
-def size(text: str) -> tuple[int, int]:
-    height, width = map(int, text.split("x"))
-    return height, width
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, help="where the temporary folder goes")
     parser.add_argument("--rank", type=int, default=512)
-    parser.add_argument("--frames", type=int, default=5)
-    parser.add_argument("--size", type=size, default=(64, 80))
-    parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--frames", type=at_least(1), default=5)
+    parser.add_argument("--size", type=pixels, default=(64, 80))
+    parser.add_argument("--steps", type=at_least(2), default=3)
+    parser.add_argument("--threads", type=at_least(1), default=1)
     parser.add_argument("--export", action="store_true", help="end the phase after the steps, and export the model")
     parser.add_argument("--cached", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--part", choices=["weights", "train", "cache"], help=argparse.SUPPRESS)
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    run(parser, work)
+
+
+def work(args: argparse.Namespace) -> None:
+    """The part that was asked for; without one, all of them."""
     if args.part == "weights":
         make_weights(args.inside / "base")
     elif args.part == "train":

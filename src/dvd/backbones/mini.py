@@ -231,12 +231,18 @@ def save(folder: Path, network: MiniNetwork, vae: WanVAE, card: ModelCard, dtype
 
 def load(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> MiniBackbone:
     """Opens a folder that `save` wrote; ModelError names what is missing, unknown or damaged in it."""
-    config, card = read_config(folder)
+    _, card = read_config(folder)
+    return MiniBackbone(*read_networks(folder), card).to(device, dtype)
+
+
+def read_networks(folder: Path) -> tuple[MiniNetwork, WanVAE]:
+    """The network as it was trained, batch norms unfolded, and the decoding half of its VAE; ModelError as `load`."""
+    config, _ = read_config(folder)
     with blueprint():
         network, vae = MiniNetwork(config), WanVAE(config.vae, encoder=False)
     _fill(network, folder / "network.safetensors")
     _fill(vae, folder / "vae.safetensors")
-    return MiniBackbone(network, vae, card).to(device, dtype)
+    return network, vae
 
 
 def read_config(folder: Path) -> tuple[MiniConfig, ModelCard]:

@@ -17,7 +17,7 @@ from dvd.train.engine import Terms
 from dvd.train.mixture import Batch
 from dvd.train.optimisers import adamw
 from dvd.train.settings import DecoderPhase
-from dvd.train.vae import contents, nothing_of, reconstruction
+from dvd.train.vae import contents, decoding_half, nothing_of, reconstruction
 
 
 class Decoding(nn.Module):
@@ -26,7 +26,7 @@ class Decoding(nn.Module):
     def __init__(self, vae: WanVAE) -> None:
         super().__init__()
         self.vae = vae.requires_grad_(False)
-        for part in (vae.conv2, vae.decoder):
+        for part in decoding_half(vae):
             part.requires_grad_(True)
 
     def forward(self, latent: Tensor) -> Tensor:

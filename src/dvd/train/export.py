@@ -149,7 +149,8 @@ def release_config(transformer: WanTransformer, tau: float) -> str | None:
 
 
 def _licence(recipe: Recipe) -> str:
-    return "Apache-2.0; trained on data with licences of their own" if recipe.model.weights else "Apache-2.0"
+    own = recipe.model.weights in (None, "dvd-mini") and all(source.scenes is not None for source in recipe.sources)
+    return "Apache-2.0" if own else "Apache-2.0; trained on data with licences of their own"
 
 
 def _write_folder(

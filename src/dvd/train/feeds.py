@@ -14,15 +14,21 @@ from dvd.errors import InputError, OptionError
 from dvd.train.mixture import Feed
 from dvd.train.settings import Phase, Recipe, Size, SourceSettings
 
+SHARDS = "shards"
+"""The data of a source whose `root` holds finished shards, such as those of benchmarks/pseudo_labels.py."""
+
 
 class ShardSource:
-    """Procedural clips out of rendered shards; implements `Source`."""
+    """Clips out of shards, of one length; implements `Source`."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.shards = [read_shard(path) for path in sorted(folder.glob("shard_*"))]
         if not self.shards:
-            raise InputError(f"{folder} holds no shard of scenes; run the recipe without --dry-run, which renders them")
+            raise InputError(f"{folder} holds no shard; scenes are rendered without --dry-run, other shards go to root")
+        lengths = {shard["rgb"].shape[1] for shard in self.shards}
+        if len(lengths) > 1:
+            raise InputError(f"{folder} holds shards of {sorted(lengths)} frames; keep those of one length there")
         self.ends = np.cumsum([len(shard["rgb"]) for shard in self.shards])
         self.length = int(self.shards[0]["rgb"].shape[1])
 
@@ -50,6 +56,8 @@ def open_one(recipe: Recipe, settings: SourceSettings, scenes: Path) -> Source:
         return _cached(recipe, settings)
     if settings.scenes is not None:
         return ShardSource(settings.name, scenes / settings.name)
+    if settings.data == SHARDS:
+        return ShardSource(settings.name, settings.root or recipe.data / settings.name)
     return open_source(settings.data, settings.root or recipe.data / settings.data, settings.split)
 
 

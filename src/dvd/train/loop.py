@@ -137,7 +137,7 @@ class Run:
         """What a phase trains; the network is made ready before the first phase that learns depth."""
         networks = self.networks
         if isinstance(phase, VAEPhase):
-            return VAETask(networks.vae.requires_grad_(True), phase, batches)
+            return VAETask(networks.vae, phase, batches)
         codec = self.codec()
         if isinstance(phase, DecoderPhase):
             return DecoderTask(networks.network, networks.vae, codec, phase, batches)
@@ -199,8 +199,11 @@ class Run:
             self._adapters_are_in = True
 
     def _settle(self, phase: Phase, about: dict[str, Any] | None, seed: int) -> dict[str, Any]:
-        """After the VAE has been trained its latents are normalised; what was measured goes with the result."""
-        if not isinstance(phase, VAEPhase):
+        """After the VAE has been trained its latents are normalised; what was measured goes with the result.
+
+        Where only its encoder was, the network and the decoder know the latents as they are.
+        """
+        if not isinstance(phase, VAEPhase) or phase.part == "encoder":
             return {}
         if about is None:
             whole = Mixer(phase, self.feeds, seed, Share(), self.skipped)  # the same numbers in every process

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from dvd.backbones import mini
 from dvd.backbones.blueprint import blueprint
 from dvd.backbones.hub import HubFile, fetch
 from dvd.backbones.mini import MiniConfig, MiniNetwork
-from dvd.backbones.registry import WAN_VAE
+from dvd.backbones.registry import ENTRIES, WAN_VAE
 from dvd.backbones.wan import load as load_wan
 from dvd.backbones.wan.checkpoints import locate
 from dvd.backbones.wan.folder import find
@@ -52,13 +53,10 @@ def build(recipe: Recipe, download: bool = True) -> Networks:
     settings = recipe.model
     torch.manual_seed(recipe.seed)
     if settings.kind == "mini":
-        config = settings.mini or MiniConfig()
-        mini = MiniNetwork(replace_time(config, settings))
-        _inherit_imagenet(mini)
-        mini.lay_out_for_convolutions()
-        networks = Networks(mini, WanVAE(config.vae))
-        mini.transformer.gradient_checkpointing = settings.gradient_checkpointing
-        return networks
+        network, vae = _mini(settings)
+        network.lay_out_for_convolutions()
+        network.transformer.gradient_checkpointing = settings.gradient_checkpointing
+        return Networks(network, vae)
     if settings.weights is None:
         assert settings.transformer is not None
         assert settings.vae is not None
@@ -75,11 +73,11 @@ def outline(recipe: Recipe) -> Networks:
     """The same networks without memory or files, LoRA injected: to be counted."""
     settings = recipe.model
     if settings.kind == "mini":
-        config = settings.mini or MiniConfig()
+        config = mini_config(settings)
         with blueprint():
-            mini = MiniNetwork(replace_time(config, settings))
-            mini.transformer.freeze_unreached()
-            return Networks(mini, WanVAE(config.vae))
+            whole = MiniNetwork(config)
+            whole.transformer.freeze_unreached()
+            return Networks(whole, WanVAE(config.vae))
     transformer, vae = sizes(settings)
     with blueprint():
         network = WanTransformer(replace(transformer, time=settings.time))
@@ -113,9 +111,37 @@ def _shapes(weights: Weights, part: str) -> dict[str, Shape]:
     return {name: weights.shapes[entry.base[0]] for name, entry in stored.items() if entry.base}
 
 
-def replace_time(config: MiniConfig, settings: ModelSettings) -> MiniConfig:
-    """dvd-mini's sizes with the recipe's τ mode."""
+def mini_config(settings: ModelSettings) -> MiniConfig:
+    """dvd-mini's sizes, the recipe's own or those of its weights, with the recipe's τ mode."""
+    config = mini.read_config(_mini_folder(settings.weights))[0] if settings.weights else settings.mini or MiniConfig()
     return replace(config, transformer=replace(config.transformer, time=settings.time))
+
+
+def _mini(settings: ModelSettings) -> tuple[MiniNetwork, WanVAE]:
+    """dvd-mini on its ImageNet encoder, or from weights: these hold no encoder of the VAE, which starts at random."""
+    config = mini_config(settings)
+    if settings.weights is None:
+        network = MiniNetwork(config)
+        _inherit_imagenet(network)
+        return network, WanVAE(config.vae)
+    network, decoding = mini.read_networks(_mini_folder(settings.weights))
+    if config != network.config:
+        network.transformer, network.config = with_time(network.transformer, settings), config
+    vae = WanVAE(config.vae)
+    vae.load_state_dict(decoding.state_dict(), strict=False)
+    return network, vae
+
+
+def _mini_folder(weights: str) -> Path:
+    """The folder of a model by its name in the package or by its path."""
+    entry = next((entry for entry in ENTRIES if entry.name == weights), None)
+    if entry is not None and entry.folder is not None:
+        return entry.folder
+    path = Path(weights).expanduser()
+    if not path.is_dir():
+        packaged = [entry.name for entry in ENTRIES if entry.folder]
+        raise ModelError(f"{unknown('model', weights, packaged)}; or give the folder of a trained dvd-mini")
+    return path
 
 
 def _opened(settings: ModelSettings, download: bool) -> tuple[WanTransformer, WanVAE]:

@@ -16,6 +16,7 @@ from dvd.train.feeds import is_rendered, open_one, shapes, sources_of
 from dvd.train.mixture import samples_per_step
 from dvd.train.networks import Networks, outline
 from dvd.train.settings import DecoderPhase, FlowPhase, Phase, Recipe, Size, SourceSettings, VAEPhase
+from dvd.train.vae import decoding_half
 
 GIB = 2**30
 ONE_MACHINE = 8
@@ -160,10 +161,11 @@ def _kept_by_transformer(recipe: Recipe, networks: Networks, tokens: int, itemsi
 def _trained(phase: Phase, networks: Networks) -> int:
     """How many parameters the phase changes."""
     vae, network = networks.vae, networks.network
+    decoding = sum(value.numel() for part in decoding_half(vae) for value in part.parameters())
     if isinstance(phase, VAEPhase):
-        return sum(value.numel() for value in vae.parameters())
+        return sum(value.numel() for value in vae.parameters()) - (decoding if phase.part == "encoder" else 0)
     if isinstance(phase, DecoderPhase):
-        return sum(value.numel() for part in (vae.conv2, vae.decoder) for value in part.parameters())
+        return decoding
     everything = isinstance(phase, FlowPhase) and phase.content == "rgb"
     return sum(value.numel() for value in network.parameters() if everything or value.requires_grad)
 

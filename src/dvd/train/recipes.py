@@ -98,6 +98,40 @@ MINI_VAE = VAEPhase(
     mixture=Mixture("paired", video_batch=1, image_batch=8, frames=9, sizes=((96, 128),)),
 )
 
+# Trained on nine frames, a causal VAE forgets what it sees after them: the error of its 33rd frame was tenfold.
+MINI_MOTION = replace(
+    MINI_VAE,
+    name="motion",
+    steps=900,
+    rate=1e-3,
+    warm_up=50,
+    kl_weight=1e-3,
+    mixture=Mixture("paired", video_batch=2, image_batch=4, frames=33, sizes=((64, 96), (96, 128))),
+)
+
+# Half as long at a fifth of the rate, the network stayed one for small pictures (docs/dvd-mini.md).
+MINI_DEPLOYED = replace(
+    MINI_IMAGES,
+    name="deployed",
+    steps=560,
+    rate=5e-4,
+    schedule="cosine",
+    warm_up=30,
+    average=0.99,
+    mixture=Mixture("paired", video_batch=2, image_batch=8, frames=33, sizes=DEPLOYED),
+)
+
+MINI_DECODER = DecoderPhase(
+    name="decoder",
+    steps=200,
+    rate=5e-4,
+    schedule="cosine",
+    warm_up=20,
+    weight_decay=1e-4,
+    betas=(0.9, 0.95),
+    mixture=Mixture("paired", video_batch=2, image_batch=4, frames=33, sizes=DEPLOYED),
+)
+
 MINI = Recipe(
     name="dvd-mini",
     summary="the embedded model: ImageNet encoder, small transformer, small causal VAE, on procedural scenes",
@@ -113,46 +147,17 @@ MINI = Recipe(
     phases=(
         MINI_VAE,
         MINI_IMAGES,
-        # Trained on nine frames, a causal VAE forgets what it sees after them: the error of its 33rd frame was tenfold.
+        MINI_MOTION,
         replace(
-            MINI_VAE,
-            name="motion",
-            steps=900,
-            rate=1e-3,
-            warm_up=50,
-            kl_weight=1e-3,
-            mixture=Mixture("paired", video_batch=2, image_batch=4, frames=33, sizes=((64, 96), (96, 128))),
-        ),
-        replace(
-            MINI_IMAGES,
+            MINI_DEPLOYED,
             name="clips",
             steps=1100,
-            rate=5e-4,
-            schedule="cosine",
             warm_up=100,
-            mixture=Mixture("paired", video_batch=4, image_batch=8, frames=33, sizes=SMALL),
+            average=0.998,
+            mixture=replace(MINI_DEPLOYED.mixture, video_batch=4, sizes=SMALL),
         ),
-        # Half as long at a fifth of the rate, the network stayed one for small pictures (docs/dvd-mini.md).
-        replace(
-            MINI_IMAGES,
-            name="deployed",
-            steps=560,
-            rate=5e-4,
-            schedule="cosine",
-            warm_up=30,
-            average=0.99,
-            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=33, sizes=DEPLOYED),
-        ),
-        DecoderPhase(
-            name="decoder",
-            steps=200,
-            rate=5e-4,
-            schedule="cosine",
-            warm_up=20,
-            weight_decay=1e-4,
-            betas=(0.9, 0.95),
-            mixture=Mixture("paired", video_batch=2, image_batch=4, frames=33, sizes=DEPLOYED),
-        ),
+        MINI_DEPLOYED,
+        MINI_DECODER,
     ),
     validation=Validation(
         SourceSettings("held-out", "procedural", "video", scenes=ShardSet(16, 33, first_seed=9_000_000)),
@@ -162,6 +167,27 @@ MINI = Recipe(
         size=(192, 256),
     ),
     save_every=250,
+)
+
+MINI_FINETUNE = Recipe(
+    name="dvd-mini-finetune",
+    summary="goes on from the embedded model: an encoder for its VAE's decoder, then clips at the deployed sizes",
+    model=ModelSettings("mini", weights="dvd-mini"),
+    sources=(
+        SourceSettings(
+            "images", "procedural", "image", view=Augmentation(), scenes=ShardSet(2048, 1, views=4, first_seed=100_000)
+        ),
+        SourceSettings(
+            "clips", "procedural", "video", view=Augmentation(), scenes=ShardSet(512, 33, first_seed=2_000_000)
+        ),
+    ),
+    phases=(
+        replace(MINI_MOTION, name="encoder", part="encoder", steps=600),
+        replace(MINI_DEPLOYED, name="clips", steps=600, warm_up=60),
+        MINI_DECODER,
+    ),
+    validation=MINI.validation,
+    save_every=100,
 )
 
 TINY_TRANSFORMER = TransformerConfig(dim=96, ffn_dim=256, text_dim=32, freq_dim=64, num_heads=2, num_layers=3)
@@ -247,5 +273,5 @@ SMOKE_GENERATIVE = replace(
 )
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (PAPER, RELEASE, GENERATIVE, MINI, SMOKE, SMOKE_GENERATIVE)
+    recipe.name: recipe for recipe in (PAPER, RELEASE, GENERATIVE, MINI, MINI_FINETUNE, SMOKE, SMOKE_GENERATIVE)
 }

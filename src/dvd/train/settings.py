@@ -141,6 +141,8 @@ class Phase:
 class VAEPhase(Phase):
     """Reconstruction by the video autoencoder: L1 on values and first differences, and a KL term."""
 
+    part: Literal["whole", "encoder"] = "whole"
+    """`encoder` fits one to the decoder that came with the weights; the latent stays as the network knows it."""
     content: tuple[Literal["rgb", "disparity"], ...] = ("disparity",)
     gradient_weight: float = 1.0
     kl_weight: float = 1e-6
@@ -190,7 +192,8 @@ class ModelSettings:
     """Which network is trained, and where it starts.
 
     `wan` is the transformer between the halves of its VAE; `mini` has an ImageNet encoder in front. `transformer` and
-    `vae` are sizes to start from nothing; `weights` names a registered base or a path to start from.
+    `vae` are sizes to start from nothing, `mini` those to start from ImageNet; `weights` names what else to start from:
+    a registered base, dvd-mini for `mini`, or a path.
     """
 
     kind: Literal["wan", "mini"] = "wan"
@@ -207,8 +210,8 @@ class ModelSettings:
             raise OptionError(
                 "a wan model starts from weights, or from the sizes of its transformer and vae; give either"
             )
-        if self.kind == "mini" and self.weights is not None:
-            raise OptionError("dvd-mini starts from its ImageNet encoder; leave model.weights out")
+        if self.mini is not None and self.weights is not None:
+            raise OptionError("weights have sizes of their own; leave model.mini or model.weights out")
 
 
 @dataclass(frozen=True)
@@ -282,6 +285,22 @@ class Recipe:
             raise OptionError("dvd-mini is trained whole; leave adaptation.layers out")
         for phase in self.phases:
             self._check(phase)
+        self._check_encoder()
+
+    def _check_encoder(self) -> None:
+        """A trained dvd-mini comes with half a VAE: what its network is to predict needs the other half first."""
+        starts = self.model.kind == "mini" and self.model.weights is not None
+        fitted = [isinstance(phase, VAEPhase) and phase.part == "encoder" for phase in self.phases]
+        if any(fitted) and not starts:
+            raise OptionError(
+                f"phase {self.phases[fitted.index(True)].name} fits an encoder to the decoder of a trained dvd-mini; "
+                "set model.weights to one, or part to whole"
+            )
+        if starts and not (self.phases and isinstance(self.phases[0], VAEPhase)):
+            raise OptionError(
+                "a trained dvd-mini comes without its VAE's encoder, which training needs; begin with a VAE phase "
+                "whose part is encoder"
+            )
 
     def _check_rates(self, phase: AdaptPhase) -> None:
         if phase.encoder_rate is not None and self.model.kind != "mini":

@@ -39,11 +39,14 @@ class VAETask:
     def __init__(self, vae: WanVAE, phase: VAEPhase, batches: Callable[[int], list[Batch]]) -> None:
         if "rgb" in phase.content and vae.config.channels != 3:
             raise OptionError(f"phase {phase.name}: a VAE of one channel cannot hold RGB; set content to disparity")
-        self.module: nn.Module = Autoencoding(vae)
+        self.module: nn.Module = Autoencoding(vae.requires_grad_(True))
+        if phase.part == "encoder":
+            for part in decoding_half(vae):
+                part.requires_grad_(False)
         self.phase, self.batches, self.channels = phase, batches, vae.config.channels
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        """AdamW for all of it."""
+        """AdamW for all that the phase trains."""
         return [adamw([(self.module.parameters(), self.phase.rate)], self.phase)]
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
@@ -55,6 +58,11 @@ class VAETask:
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
         total = loss + self.phase.kl_weight * kl + nothing_of(self.module)
         return total, {"error": error, "kl": kl.detach()}
+
+
+def decoding_half(vae: WanVAE) -> tuple[nn.Module, ...]:
+    """The parts of a VAE that lead from the latent to pixels; the others lead there."""
+    return vae.conv2, vae.decoder
 
 
 def contents(batch: Batch, content: str, channels: int) -> Tensor:

@@ -12,10 +12,10 @@ from PIL import Image
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from dvd.errors import InputError
-from dvd.train.feeds import drawn, is_rendered, shapes
+from dvd.train.feeds import drawn, is_rendered, open_one, shapes
 from dvd.train.plan import describe_run, found, refuse_missing_data
 from dvd.train.recipes import PAPER, SMOKE
-from dvd.train.settings import Recipe
+from dvd.train.settings import Recipe, SourceSettings
 
 
 @pytest.fixture
@@ -84,3 +84,34 @@ def test_a_source_s_shapes_are_those_of_the_phases_that_draw_it() -> None:
 
 def test_the_last_line_names_the_arithmetic(tmp_path: Path) -> None:
     assert list(describe_run(replace(SMOKE, precision="fp32"), tmp_path))[-1].endswith("1 process, fp32 arithmetic")
+
+
+def write_shard(folder: Path, clips: int, frames: int, width: int) -> None:
+    folder.mkdir(parents=True)
+    np.save(folder / "rgb.npy", np.full((clips, frames, 8, width, 3), width, np.uint8))
+    np.save(folder / "disparity.npy", np.zeros((clips, frames, 8, width), np.float16))
+    np.save(folder / "intrinsics.npy", np.zeros((clips, 3, 3), np.float32))
+
+
+def test_shards_of_any_pictures_are_a_source(tmp_path: Path) -> None:
+    """Every clip of every shard, whatever its shape, and nothing is rendered for it."""
+    write_shard(tmp_path / "labels" / "shard_walk", clips=2, frames=5, width=8)
+    write_shard(tmp_path / "labels" / "shard_tall", clips=1, frames=5, width=4)
+    settings = SourceSettings("labels", "shards", "video")
+    recipe = replace(SMOKE, data=tmp_path, sources=(*SMOKE.sources, settings))
+    assert not is_rendered(recipe, settings)
+    for given in (settings, replace(settings, root=tmp_path / "labels")):
+        source = open_one(recipe, given, tmp_path / "elsewhere")
+        assert (source.count(5), source.count(4), source.count(6)) == (3, 6, 0)
+        assert [source.clip(index, 5).rgb.shape for index in range(3)] == [(5, 8, 4, 3), (5, 8, 8, 3), (5, 8, 8, 3)]
+
+
+def test_missing_or_mixed_shards_are_named(tmp_path: Path) -> None:
+    settings = SourceSettings("labels", "shards", "video")
+    recipe = replace(SMOKE, data=tmp_path, sources=(*SMOKE.sources, settings))
+    with pytest.raises(InputError, match="labels holds no shard"):
+        refuse_missing_data(recipe, tmp_path / "run")
+    write_shard(tmp_path / "labels" / "shard_one", clips=1, frames=5, width=8)
+    write_shard(tmp_path / "labels" / "shard_two", clips=1, frames=9, width=8)
+    with pytest.raises(InputError, match=r"shards of \[5, 9\] frames"):
+        refuse_missing_data(recipe, tmp_path / "run")

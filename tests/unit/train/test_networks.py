@@ -1,4 +1,4 @@
-"""What the networks of a recipe are kept in: the frozen base beside LoRA in bfloat16, at no cost."""
+"""The networks of a recipe: what they start from, and a frozen base beside LoRA in bfloat16 at no cost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ pytest.importorskip("peft", reason="the train extra is not installed")
 from accelerate.state import AcceleratorState
 from golden_run import golden_recipe
 
+from dvd.backbones import registry
+from dvd.backbones.mini import MiniBackbone
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
+from dvd.errors import ModelError
 from dvd.train.adapters import Adaptation, adapt
 from dvd.train.loop import train
-from dvd.train.networks import base_dtype, build, outline
-from dvd.train.recipes import MINI, PAPER, RECIPES
+from dvd.train.networks import base_dtype, build, mini_config, outline
+from dvd.train.recipes import MINI, MINI_FINETUNE, PAPER, RECIPES
 from dvd.train.settings import ModelSettings, Recipe
 from dvd.train.tracking import read_history
 
@@ -117,3 +120,28 @@ def test_a_run_learns_and_exports_the_same_whatever_its_base_is_kept_in(
         for name, value in one.items():
             assert value.dtype == torch.float32
             assert torch.equal(value, other[name]), name
+
+
+def test_the_embedded_model_goes_on_from_its_own_weights() -> None:
+    """The network and the decoder are those of the package, as they were trained; the VAE's encoder is a new one."""
+    networks, packaged = build(MINI_FINETUNE), registry.load("dvd-mini")
+    assert isinstance(packaged, MiniBackbone)
+    rgb = torch.rand(1, 3, 5, 32, 32) * 2 - 1
+    networks.network.eval()
+    with torch.no_grad():
+        latent = packaged.forward(packaged.encode(rgb), 500)
+        torch.testing.assert_close(networks.network(rgb, 500), latent, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(networks.vae.decode(latent), packaged.decode(latent))
+        assert networks.vae.encode(rgb[:, :1]).shape == latent.shape
+    assert all(value.requires_grad for value in networks.network.encoder.parameters())
+    drawn = outline(MINI_FINETUNE)
+    for one, other in ((drawn.network, networks.network), (drawn.vae, networks.vae)):
+        assert {n: v.shape for n, v in one.named_parameters()} == {n: v.shape for n, v in other.named_parameters()}
+
+
+def test_weights_of_the_embedded_model_go_by_name_or_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"unknown model 'dvd-mimi'; did you mean dvd-mini.*folder of a trained"):
+        mini_config(ModelSettings("mini", weights="dvd-mimi"))
+    with pytest.raises(ModelError, match="not the configuration of a mini model"):
+        mini_config(ModelSettings("mini", weights=str(tmp_path)))
+    assert mini_config(ModelSettings("mini", weights="dvd-mini", time="none")).transformer.time == "none"

@@ -6,9 +6,11 @@ import pytest
 
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 
+from dvd.backbones.mini import MiniConfig
 from dvd.errors import OptionError
 from dvd.train.recipes import MINI, PAPER, RECIPES, SMOKE
-from dvd.train.settings import AdaptPhase, Mixture, Phase, Recipe, ShardSet, Validation
+from dvd.train.recipes import MINI_FINETUNE as TUNE
+from dvd.train.settings import AdaptPhase, Mixture, ModelSettings, Phase, Recipe, ShardSet, Validation
 
 ADAPT = SMOKE.phases[-1]
 
@@ -41,6 +43,9 @@ def recipe(base: Recipe = SMOKE, **changes: object) -> Recipe:
         (lambda: recipe(MINI, adaptation=replace(MINI.adaptation, layers=(0,))), "leave adaptation.layers out"),
         (lambda: recipe(MINI, latents="somewhere"), "dvd-mini sees pixels"),
         (lambda: recipe(SMOKE, latents="somewhere"), "cannot be trained from its own latents"),
+        (lambda: recipe(TUNE, phases=TUNE.phases[1:]), "comes without its VAE's encoder"),
+        (lambda: recipe(MINI, phases=(TUNE.phases[0], *MINI.phases[1:])), "phase encoder fits an encoder to"),
+        (lambda: ModelSettings("mini", weights="dvd-mini", mini=MiniConfig()), "sizes of their own"),
         (lambda: recipe(phases=(ADAPT, ADAPT)), "name of its own"),
         (lambda: recipe(PAPER, sources=PAPER.sources[:1]), "no source gives video clips"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -102,3 +104,15 @@ def test_the_decoder_phase_leaves_the_encoder_alone() -> None:
     latent = torch.randn(1, 16, 2, 2, 2)
     torch.testing.assert_close(decoding(latent), vae.decode(latent))
     assert Autoencoding(vae).vae is vae
+
+
+def test_an_encoder_is_fitted_to_a_decoder_that_stays() -> None:
+    torch.manual_seed(0)
+    vae = WanVAE(TINY_VAE)
+    task = VAETask(vae, replace(PHASE, part="encoder"), batches)
+    before = {name: value.clone() for name, value in vae.state_dict().items()}
+    (optimizer,) = task.optimizers()
+    task.loss(task.module, batches(0)[0])[0].backward()
+    optimizer.step()
+    changed = {name.split(".")[0] for name, value in vae.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"encoder", "conv1"}

@@ -35,13 +35,14 @@ from dvd.train.cache import refuse_other_vae
 from dvd.train.checkpoints import load_result, save_result, writing
 from dvd.train.configure import describe, differences
 from dvd.train.decoder import DecoderTask
+from dvd.train.encoder import EncoderTask
 from dvd.train.engine import Engine, Task, fit, open_engine
 from dvd.train.feeds import open_feeds, open_one, render
 from dvd.train.flow import widen
 from dvd.train.generative import FlowTask, sampled
 from dvd.train.mixture import Batch, Mixer, Share, Skipped
 from dvd.train.networks import Networks, base_dtype, build
-from dvd.train.settings import AdaptPhase, DecoderPhase, FlowPhase, Phase, Recipe, VAEPhase
+from dvd.train.settings import AdaptPhase, DecoderPhase, EncoderPhase, FlowPhase, Phase, Recipe, VAEPhase
 from dvd.train.split import is_split
 from dvd.train.vae import VAETask, with_statistics
 from dvd.train.validation import Predict, Validator, at_anchor
@@ -139,6 +140,8 @@ class Run:
         if isinstance(phase, VAEPhase):
             return VAETask(networks.vae, phase, batches)
         codec = self.codec()
+        if isinstance(phase, EncoderPhase):
+            return EncoderTask(networks.network, networks.vae, codec, phase, batches)
         if isinstance(phase, DecoderPhase):
             return DecoderTask(networks.network, networks.vae, codec, phase, batches)
         if isinstance(phase, FlowPhase):
@@ -199,11 +202,8 @@ class Run:
             self._adapters_are_in = True
 
     def _settle(self, phase: Phase, about: dict[str, Any] | None, seed: int) -> dict[str, Any]:
-        """After the VAE has been trained its latents are normalised; what was measured goes with the result.
-
-        Where only its encoder was, the network and the decoder know the latents as they are.
-        """
-        if not isinstance(phase, VAEPhase) or phase.part == "encoder":
+        """After the VAE has been trained its latents are normalised; what was measured goes with the result."""
+        if not isinstance(phase, VAEPhase):
             return {}
         if about is None:
             whole = Mixer(phase, self.feeds, seed, Share(), self.skipped)  # the same numbers in every process

@@ -15,7 +15,7 @@ from dvd.train.engine import precision
 from dvd.train.feeds import is_rendered, open_one, shapes, sources_of
 from dvd.train.mixture import samples_per_step
 from dvd.train.networks import Networks, outline
-from dvd.train.settings import DecoderPhase, FlowPhase, Phase, Recipe, Size, SourceSettings, VAEPhase
+from dvd.train.settings import DecoderPhase, EncoderPhase, FlowPhase, Phase, Recipe, Size, SourceSettings, VAEPhase
 from dvd.train.vae import decoding_half
 
 GIB = 2**30
@@ -139,8 +139,9 @@ def activations(recipe: Recipe, phase: Phase, networks: Networks, part: _Part) -
     itemsize = 2 if precision(recipe) != "no" else 4
     vae = networks.vae.config
     level = part.pixels * vae.dim * vae.dim_mult[0] / vae.patch**2  # values of all frames at the VAE's own size
-    if isinstance(phase, VAEPhase):
-        return KEPT_BY_VAE * (2 * vae.num_res_blocks + 1) * level * itemsize * len(phase.content)
+    if isinstance(phase, VAEPhase | EncoderPhase):
+        contents = len(phase.content) if isinstance(phase, VAEPhase) else 1
+        return KEPT_BY_VAE * (2 * vae.num_res_blocks + 1) * level * itemsize * contents
     if isinstance(phase, DecoderPhase):
         return KEPT_BY_VAE * (vae.num_res_blocks + 1) * level * itemsize
     encoding = ENCODING[itemsize] * level if recipe.latents is None else 0.0
@@ -162,10 +163,10 @@ def _trained(phase: Phase, networks: Networks) -> int:
     """How many parameters the phase changes."""
     vae, network = networks.vae, networks.network
     decoding = sum(value.numel() for part in decoding_half(vae) for value in part.parameters())
-    if isinstance(phase, VAEPhase):
-        return sum(value.numel() for value in vae.parameters()) - (decoding if phase.part == "encoder" else 0)
     if isinstance(phase, DecoderPhase):
         return decoding
+    if isinstance(phase, VAEPhase | EncoderPhase):
+        return sum(value.numel() for value in vae.parameters()) - (decoding if isinstance(phase, EncoderPhase) else 0)
     everything = isinstance(phase, FlowPhase) and phase.content == "rgb"
     return sum(value.numel() for value in network.parameters() if everything or value.requires_grad)
 

@@ -12,6 +12,7 @@ from dvd.train.adapters import Adaptation
 from dvd.train.settings import (
     AdaptPhase,
     DecoderPhase,
+    EncoderPhase,
     FlowPhase,
     Mixture,
     ModelSettings,
@@ -182,7 +183,16 @@ MINI_FINETUNE = Recipe(
         ),
     ),
     phases=(
-        replace(MINI_MOTION, name="encoder", part="encoder", steps=600),
+        EncoderPhase(
+            name="encoder",
+            steps=300,
+            rate=1.5e-3,
+            schedule="cosine",
+            warm_up=30,
+            weight_decay=1e-4,
+            betas=(0.9, 0.95),
+            mixture=replace(MINI_MOTION.mixture, sizes=((96, 128), (112, 144))),
+        ),
         replace(MINI_DEPLOYED, name="clips", steps=600, warm_up=60),
         MINI_DECODER,
     ),

@@ -141,8 +141,6 @@ class Phase:
 class VAEPhase(Phase):
     """Reconstruction by the video autoencoder: L1 on values and first differences, and a KL term."""
 
-    part: Literal["whole", "encoder"] = "whole"
-    """`encoder` fits one to the decoder that came with the weights; the latent stays as the network knows it."""
     content: tuple[Literal["rgb", "disparity"], ...] = ("disparity",)
     gradient_weight: float = 1.0
     kl_weight: float = 1e-6
@@ -177,6 +175,16 @@ class AdaptPhase(Phase):
         super().__post_init__()
         if not 0 <= self.tau <= 1:
             raise OptionError(f"phase {self.name}: τ lies in [0, 1], not at {self.tau}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderPhase(Phase):
+    """A VAE of which only the decoder is left gets an encoder, into the latent that decoder and network know."""
+
+    tau: float = 0.5
+    gradient_weight: float = 1.0
+    agreement: float = 1.0
+    """What the encoder's mean squared distance to the network's prediction counts beside the reconstruction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,17 +298,14 @@ class Recipe:
     def _check_encoder(self) -> None:
         """A trained dvd-mini comes with half a VAE: what its network is to predict needs the other half first."""
         starts = self.model.kind == "mini" and self.model.weights is not None
-        fitted = [isinstance(phase, VAEPhase) and phase.part == "encoder" for phase in self.phases]
-        if any(fitted) and not starts:
-            raise OptionError(
-                f"phase {self.phases[fitted.index(True)].name} fits an encoder to the decoder of a trained dvd-mini; "
-                "set model.weights to one, or part to whole"
-            )
-        if starts and not (self.phases and isinstance(self.phases[0], VAEPhase)):
-            raise OptionError(
-                "a trained dvd-mini comes without its VAE's encoder, which training needs; begin with a VAE phase "
-                "whose part is encoder"
-            )
+        for index, phase in enumerate(self.phases):
+            if isinstance(phase, EncoderPhase) and not (starts and index == 0):
+                raise OptionError(
+                    f"phase {phase.name} fits an encoder to a trained dvd-mini as it came; set model.weights to one, "
+                    "and put the phase first"
+                )
+        if starts and not (self.phases and isinstance(self.phases[0], EncoderPhase)):
+            raise OptionError("a trained dvd-mini comes without its VAE's encoder; begin with an encoder phase")
 
     def _check_rates(self, phase: AdaptPhase) -> None:
         if phase.encoder_rate is not None and self.model.kind != "mini":

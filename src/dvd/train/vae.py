@@ -40,13 +40,10 @@ class VAETask:
         if "rgb" in phase.content and vae.config.channels != 3:
             raise OptionError(f"phase {phase.name}: a VAE of one channel cannot hold RGB; set content to disparity")
         self.module: nn.Module = Autoencoding(vae.requires_grad_(True))
-        if phase.part == "encoder":
-            for part in decoding_half(vae):
-                part.requires_grad_(False)
         self.phase, self.batches, self.channels = phase, batches, vae.config.channels
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        """AdamW for all that the phase trains."""
+        """AdamW for all of it."""
         return [adamw([(self.module.parameters(), self.phase.rate)], self.phase)]
 
     def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:

@@ -44,7 +44,7 @@ def recipe(base: Recipe = SMOKE, **changes: object) -> Recipe:
         (lambda: recipe(MINI, latents="somewhere"), "dvd-mini sees pixels"),
         (lambda: recipe(SMOKE, latents="somewhere"), "cannot be trained from its own latents"),
         (lambda: recipe(TUNE, phases=TUNE.phases[1:]), "comes without its VAE's encoder"),
-        (lambda: recipe(MINI, phases=(TUNE.phases[0], *MINI.phases[1:])), "phase encoder fits an encoder to"),
+        (lambda: recipe(MINI, phases=(TUNE.phases[0], *MINI.phases[1:])), "phase encoder fits an encoder to a trained"),
         (lambda: ModelSettings("mini", weights="dvd-mini", mini=MiniConfig()), "sizes of their own"),
         (lambda: recipe(phases=(ADAPT, ADAPT)), "name of its own"),
         (lambda: recipe(PAPER, sources=PAPER.sources[:1]), "no source gives video clips"),

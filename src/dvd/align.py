@@ -1,4 +1,5 @@
-"""The one affine fit of the project: scale and shift by least squares, in closed form (Eq. 8–9), from running sums."""
+"""The affine fit of the project, scale and shift in closed form from running sums: by least squares (Eq. 8–9), or alike
+for both sides."""
 
 from __future__ import annotations
 
@@ -84,6 +85,21 @@ class Moments:
             return AffineFit(scale, shift, 0.0, math.sqrt(var_y), self.count, "no variance in the target")
         explained = min(scale * cov, var_y)
         return AffineFit(scale, shift, explained / var_y, math.sqrt(var_y - explained), self.count)
+
+    def fit_symmetric(self) -> AffineFit:
+        """The answer that treats both sides alike: σ_target / σ_source with the covariance's sign (reduced major axis).
+
+        Least squares take the source to be exact and so shrink its scale by the correlation. In a chain, where every
+        fit starts from what the last one has left, that compounds; these scales do not depend on the direction. `r2` is
+        the squared correlation, as in `fit`, and `residual` this fit's own; flaws are those of `fit`.
+        """
+        best = self.fit()
+        if best.flaw or not self.count:
+            return best
+        (mean_x, mean_y), ((var_x, cov), (_, var_y)) = self._means.tolist(), (self._scatter / self.count).tolist()
+        scale = math.copysign(math.sqrt(var_y / var_x), cov)
+        shift = mean_y - scale * mean_x
+        return AffineFit(scale, shift, best.r2, math.sqrt(self.error(scale, shift)), self.count)
 
     def error(self, scale: float = 1.0, shift: float = 0.0) -> float:
         """Mean squared difference of scale · source + shift and the target over all that was counted.

@@ -88,9 +88,9 @@ class Pipeline:
         `frames`: an array `T H W 3` or any iterable of `H W 3`, uint8 or floating point in [0, 1].
         `size`: least height and width that the network sees, (height, width) in pixels; None for the model's own,
         "source" for that of the frames up to a multiple of 16. `window`, `overlap`: in frames. `tau`: the anchor in
-        [0, 1]. `stitch`: "default", "demo" or "benchmark". `antialias`: None smooths frames that shrink to less than
-        half; the release never does. Raises InputError for frames that are none, OptionError for a value outside its
-        range.
+        [0, 1]. `stitch`: "default", "continuous", "least-squares", "demo" or "benchmark". `antialias`: None smooths
+        frames that shrink to less than half; the release never does. Raises InputError for frames that are none,
+        OptionError for a value outside its range.
         """
         stream = self.stream(frames, size, window, overlap, tau, stitch, antialias)
         return np.concatenate([chunk.disparity for chunk in stream])

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +20,21 @@ from dvd.windows import Last
 log = logging.getLogger(__name__)
 
 Array = NDArray[np.float32]
+Fit = Literal["symmetric", "least-squares"]
 
 
 @dataclass(frozen=True)
 class StitchRule:
     """How windows are laid out and joined.
 
-    `clip_scale` limits the fitted scale and leaves the shift as it was fitted. A guarded rule refuses a fit with a
-    flaw (no variance, not finite), with a scale that is not positive or that differs from the previous window's by
-    more than `most_change` times, or with an R² below `least_r2`. With `cuts`, every shot begins anew.
+    `fit` is `least-squares` (Eq. 8–9), or `symmetric`, whose scales do not shrink from seam to seam. `clip_scale`
+    limits the fitted scale and leaves the shift as it was fitted. A guarded rule refuses a fit with a flaw (no
+    variance, not finite), with a scale that is not positive or that differs from the previous window's by more than
+    `most_change` times, or with an R² below `least_r2`. With `cuts`, every shot begins anew.
     """
 
     name: str
+    fit: Fit = "symmetric"
     last: Last = "full"
     clip_scale: tuple[float, float] | None = None
     guarded: bool = True
@@ -45,9 +49,10 @@ RULES: Mapping[str, StitchRule] = MappingProxyType(
         for rule in (
             StitchRule("default"),
             StitchRule("continuous", cuts=False),
+            StitchRule("least-squares", fit="least-squares"),
             # The ways of the release's single-video and benchmark scripts (spec, "Windows and stitching").
-            StitchRule("demo", clip_scale=(0.7, 1.5), guarded=False, cuts=False),
-            StitchRule("benchmark", last="short", guarded=False, cuts=False),
+            StitchRule("demo", fit="least-squares", clip_scale=(0.7, 1.5), guarded=False, cuts=False),
+            StitchRule("benchmark", fit="least-squares", last="short", guarded=False, cuts=False),
         )
     }
 )
@@ -105,7 +110,7 @@ class Stitcher:
         return aligned
 
     def _seam(self, window: Window, stop: int, overlap: Moments) -> Seam:
-        fit = overlap.fit()
+        fit = overlap.fit_symmetric() if self.rule.fit == "symmetric" else overlap.fit()
         scale, shift, note = fit.scale, fit.shift, ""
         doubt = self._doubt(fit)
         if doubt:

@@ -59,7 +59,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Seam:
-    """The joint of two windows over frames [start, stop): aligned = scale · window + shift (Eq. 8–9).
+    """The joint of two windows over frames [start, stop): aligned = scale · window + shift.
 
     `r2` is the coefficient of determination of the fit and `residual` its root mean square error in disparity.
     `error_before` and `error_after` are the seam's error (Fig. 6): the mean squared difference of disparity, over all

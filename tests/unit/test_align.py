@@ -201,3 +201,29 @@ def test_the_robust_fit_that_keeps_everything_is_the_plain_fit() -> None:
 def test_the_robust_fit_refuses_to_keep_less_than_half() -> None:
     with pytest.raises(ValueError, match=r"keep is 0\.3"):
         fit_robust(cloud(0), cloud(0), keep=0.3)
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 5), st.floats(0, 1), st.integers(0, 99))
+def test_the_symmetric_fit_is_the_same_in_both_directions(shift: float, scale: float, noise: float, seed: int) -> None:
+    """Its way back is its inverse, its scale the ratio of deviations, and R² that of least squares."""
+    rng = np.random.default_rng(seed)
+    source = rng.normal(size=200)
+    target = scale * source + shift + noise * rng.normal(size=200)
+    there, back = Moments(), Moments()
+    there.add(source, target)
+    back.add(target, source)
+    found, inverse = there.fit_symmetric(), back.fit_symmetric()
+    assert found.scale == pytest.approx(np.std(target) / np.std(source) * np.sign(np.corrcoef(source, target)[0, 1]))
+    assert found.scale * inverse.scale == pytest.approx(1)
+    assert found(target * inverse.scale + inverse.shift) == pytest.approx(target, abs=1e-9)
+    assert found.r2 == there.fit().r2
+    assert found.residual == pytest.approx(np.sqrt(np.mean((found(source) - target) ** 2)), abs=1e-6)
+    assert abs(found.scale) >= abs(there.fit().scale) * (1 - 1e-12)
+
+
+def test_flaws_of_the_symmetric_fit_are_those_of_least_squares() -> None:
+    for pairs in (([], []), ([1.0, 1.0], [1.0, 2.0]), ([1.0, 2.0], [1.0, np.nan])):
+        moments = Moments()
+        moments.add(*map(np.array, pairs))
+        assert repr(moments.fit_symmetric()) == repr(moments.fit())
+        assert moments.fit().flaw

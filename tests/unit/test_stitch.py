@@ -202,3 +202,18 @@ def test_a_new_shot_begins_at_its_own_scale() -> None:
     stitcher.push(Window(2, 6, None), second)
     assert np.array_equal(stitcher.push(Window(6, 10, None), other), other)
     assert len(stitcher.seams) == 1
+
+
+def test_contrast_stays_along_a_chain_of_doubtful_overlaps() -> None:
+    """Windows of one still scene, each with errors of its own: least squares fade it out, the default does not."""
+    truth, rng = np.repeat(scene(1), 401, axis=0), np.random.default_rng(5)
+    left = {}
+    for name in ("default", "least-squares"):
+        stitcher, settled = Stitcher(RULES[name]), []
+        for window in windows(401, 9, 3):
+            seen = truth[window.start : window.stop] + rng.normal(0, 0.05, (1, *truth.shape[1:]))
+            settled.append(stitcher.push(window, seen.astype(np.float32)))
+        left[name] = np.std(settled[-1][-1]) / np.std(truth[-1])
+        assert all(seam.trusted for seam in stitcher.seams)
+    assert left["least-squares"] < 0.4
+    assert 0.6 < left["default"] < 1.6

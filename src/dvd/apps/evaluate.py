@@ -21,7 +21,7 @@ PROTOCOLS = ("paper", "release-video", "release-image", "video-depth-anything")
 SPACES = ("disparity", "depth")
 SCOPES = ("clip", "frame", "first-window")
 FITS = ("least-squares", "scale", "median")
-STITCHES = ("default", "continuous", "demo", "benchmark")
+STITCHES = ("default", "continuous", "least-squares", "demo", "benchmark")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

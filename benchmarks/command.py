@@ -1,4 +1,4 @@
-"""What the scripts here share: bad input is answered in one line with exit status 2, as `dvd` itself does."""
+"""What the scripts here share: bad input is answered as argparse answers it, in one line with exit status 2."""
 
 from __future__ import annotations
 

@@ -6,15 +6,16 @@ python benchmarks/pseudo_labels.py OUT --clips FOLDER... --pictures FOLDER... [-
 OUT/images holds every picture and --stills frames of every clip, each labelled by itself; OUT/clips holds --windows
 stretches of 33 frames of every clip, evenly spread, each labelled as one window. A label is the mean of four
 predictions, brought to one scale and shift: as it is and mirrored, at the model's size and at three quarters of it; a
-clip forwards and backwards by turns. The shorter side is --side pixels. Shards that are there stay as they are.
+clip forwards and backwards by turns. A stretch with a cut is left out. The shorter side is --side pixels. Shards that
+are there stay as they are; give a new OUT for other clips.
 
-Then:  dvd train dvd-mini-finetune --config FILE, where FILE names them as further sources of data "shards".
+Then:  dvd train dvd-mini-finetune --config FILE, where FILE names them as sources of data "shards" (docs/training.md).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,10 @@ from dvd.export import check_writable
 
 FRAMES = 33
 SIZES = ((192, 256), (144, 192))
+CLIPS = (".mp4", ".mov", ".mkv", ".webm")
 PICTURES = (".jpg", ".jpeg", ".png")
+MOST = 256
+"""Pictures of one shard."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,22 @@ VIEWS = (
 )
 
 
-def labelled(model: dvd.Pipeline, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Disparity `T H W` of a clip no longer than a window: the mean over the views, in one scale and shift."""
-    first, *others = (view.back(model.predict(view.of(frames), size=view.size)) for view in VIEWS)
+def labelled(model: dvd.Pipeline, frames: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Disparity `T H W` of one window: the mean over the views, in one scale and shift; None where there is a cut."""
+    seen = []
+    for view in VIEWS:
+        stream = model.stream(view.of(frames), size=view.size, window=FRAMES)
+        seen.append(view.back(np.concatenate([chunk.disparity for chunk in stream])))
+        if stream.cuts:
+            return None
+    first, *others = seen
     return np.mean([first, *(align.fit(other, first)(other) for other in others)], axis=0)
+
+
+def read(path: Path, side: int) -> NDArray[np.uint8]:
+    """All frames `T h w 3` of a video or a picture, the shorter side `side` pixels."""
+    with dvd.open_video(path) as video:
+        return np.stack([shrunk(frame.rgb, side) for frame in video])
 
 
 def shrunk(frame: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -70,12 +86,6 @@ def shrunk(frame: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(np.ascontiguousarray(frame)).resize(size, Image.Resampling.BOX))
 
 
-def read_clip(path: Path, side: int) -> NDArray[np.uint8]:
-    """All frames `T h w 3` of a video."""
-    with dvd.open_video(path) as video:
-        return np.stack([shrunk(frame.rgb, side) for frame in video])
-
-
 def spread(total: int, length: int, count: int) -> list[int]:
     """Up to `count` different first frames of stretches of `length`, evenly over `total` frames."""
     return sorted({round(start) for start in np.linspace(0, total - length, count)}) if total >= length else []
@@ -83,46 +93,55 @@ def spread(total: int, length: int, count: int) -> list[int]:
 
 def write(shard: Path, model: dvd.Pipeline, clips: Iterable[NDArray[np.uint8]]) -> None:
     """Labels clips of one shape and writes them as a shard, renamed into its place once it is whole."""
-    if shard.exists():
-        print(f"{shard} is there")
+    pairs = [(clip, label) for clip in clips if (label := labelled(model, clip)) is not None]
+    if not pairs:
         return
-    seen = list(clips)
-    if not seen:
-        return
-    disparity = np.stack([labelled(model, clip) for clip in seen])
+    seen, disparity = zip(*pairs, strict=True)
     aside = shard.with_name(f".{shard.name}")
     aside.mkdir(parents=True, exist_ok=True)
     np.save(aside / "rgb.npy", np.stack(seen))
-    np.save(aside / "disparity.npy", disparity.astype(np.float16))
+    np.save(aside / "disparity.npy", np.stack(disparity).astype(np.float16))
     np.save(aside / "intrinsics.npy", np.full((len(seen), 3, 3), np.nan, np.float32))  # nobody knows them
     aside.rename(shard)
     print(f"{shard}: {len(seen)} of {'x'.join(map(str, seen[0].shape[:3]))}", flush=True)
 
 
-def files(folders: Sequence[Path], suffixes: tuple[str, ...]) -> Iterator[Path]:
-    """The files of these kinds in the folders, at any depth."""
-    for folder in folders:
-        found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes]
-        if not found:
+def files(folders: Sequence[Path], suffixes: tuple[str, ...]) -> dict[str, Path]:
+    """The files of these kinds in the folders, at any depth, by a name that no two of them share."""
+    found = {}
+    for number, folder in enumerate(folders):
+        there = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes]
+        if not there:
             raise InputError(f"{folder} holds no {' or '.join(suffixes)}; give the folder that holds them")
-        yield from found
+        found |= {f"{number}_" + "_".join(path.relative_to(folder).parts): path for path in there}
+    return found
 
 
 def label(args: argparse.Namespace) -> None:
-    """All clips, then all pictures."""
+    """All clips, then all pictures, those of one shape together."""
     if not (args.clips or args.pictures):
         raise OptionError("nothing to label; give --clips or --pictures")
     check_writable(args.out, overwrite=True, folder=True)
+    clips, pictures = files(args.clips, CLIPS), files(args.pictures, PICTURES)
     model = dvd.load(args.model)
-    for path in files(args.clips, (".mp4", ".mov", ".mkv", ".webm")):
-        frames, name = read_clip(path, args.side), f"shard_{path.stem}"
-        starts = spread(len(frames), FRAMES, args.windows)
-        write(args.out / "clips" / name, model, (frames[start : start + FRAMES] for start in starts))
-        stills = spread(len(frames), 1, args.stills)
-        write(args.out / "images" / name, model, (frames[start : start + 1] for start in stills))
-    for path in files(args.pictures, PICTURES):
-        picture = shrunk(np.asarray(Image.open(path).convert("RGB")), args.side)
-        write(args.out / "images" / f"shard_{path.stem}", model, [picture[None]])
+    for name, path in clips.items():
+        windows, stills = args.out / "clips" / f"shard_{name}", args.out / "images" / f"shard_{name}"
+        if windows.exists() and stills.exists():
+            continue
+        frames = read(path, args.side)
+        for shard, length, count in ((windows, FRAMES, args.windows), (stills, 1, args.stills)):
+            if not shard.exists():
+                starts = spread(len(frames), length, count)
+                write(shard, model, (frames[start : start + length] for start in starts))
+    shapes: dict[tuple[int, ...], list[NDArray[np.uint8]]] = {}
+    for path in pictures.values():
+        picture = read(path, args.side)[:1]
+        shapes.setdefault(picture.shape[1:3], []).append(picture)
+    for (height, width), alike in shapes.items():
+        for first in range(0, len(alike), MOST):
+            shard = args.out / "images" / f"shard_{height}x{width}_{first:05d}"
+            if not shard.exists():
+                write(shard, model, alike[first : first + MOST])
 
 
 def main() -> None:

@@ -18,10 +18,10 @@ BLOCK = 1 << 18
 class AffineFit:
     """target ≈ scale · source + shift.
 
-    `r2` is the coefficient of determination in [0, 1], `residual` the root mean square error in units of the target,
-    `count` the number of pixels. `flaw` says why the fit means nothing ("" where it does): without variance in the
-    source the scale is 0 and the shift is the mean of the target, which is still the best constant; without pixels or
-    with values that are not finite, everything is NaN.
+    `r2` is the squared correlation in [0, 1], for least squares the coefficient of determination; `residual` is the
+    root mean square error in units of the target, `count` the number of pixels. `flaw` says why the fit means nothing
+    ("" where it does): without variance in the source the scale is 0 and the shift is the mean of the target, which is
+    still the best constant; without pixels or with values that are not finite, everything is NaN.
     """
 
     scale: float
@@ -94,7 +94,7 @@ class Moments:
         the squared correlation, as in `fit`, and `residual` this fit's own; flaws are those of `fit`.
         """
         best = self.fit()
-        if best.flaw or not self.count:
+        if best.flaw:
             return best
         (mean_x, mean_y), ((var_x, cov), (_, var_y)) = self._means.tolist(), (self._scatter / self.count).tolist()
         scale = math.copysign(math.sqrt(var_y / var_x), cov)

@@ -47,6 +47,7 @@ class Record:
     overlap: int
     tau: float
     stitch: str
+    fit: str
     device: str
     dtype: str
     dtype_reason: str

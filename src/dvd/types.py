@@ -61,7 +61,7 @@ class Window:
 class Seam:
     """The joint of two windows over frames [start, stop): aligned = scale · window + shift.
 
-    `r2` is the coefficient of determination of the fit and `residual` its root mean square error in disparity.
+    `r2` is the squared correlation of the two sides and `residual` the fit's root mean square error in disparity.
     `error_before` and `error_after` are the seam's error (Fig. 6): the mean squared difference of disparity, over all
     pixels of those frames, between what was there and the window as it was predicted, and as `scale` and `shift` leave
     it. What was there has the scale of the shot's first window. `trusted` is False where the fit was refused; `scale`

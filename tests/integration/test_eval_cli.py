@@ -277,10 +277,8 @@ def test_the_command_line_knows_what_the_protocols_know() -> None:
     from dvd.apps import report
     from dvd.evaluate import protocol
     from dvd.metrics import FitName, Space
-    from dvd.stitch import RULES
 
     assert tuple(protocol.PROTOCOLS) == app.PROTOCOLS
     assert get_args(protocol.Scope) == app.SCOPES
     assert (set(app.SPACES), set(app.FITS)) == (set(get_args(Space)), set(get_args(FitName)))
-    assert tuple(RULES) == app.STITCHES
     assert set(report.SHOWN) <= {*protocol.METRICS, "abs_rel_per_frame", "wander"}

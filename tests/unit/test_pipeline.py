@@ -156,6 +156,7 @@ def test_a_video_becomes_files_and_a_description(video: Path, tmp_path: Path) ->
     assert facts["size"] == [48, 48]
     assert facts["source_size"] == [36, 50]
     assert (facts["window"], facts["overlap"], facts["tau"], facts["stitch"]) == (9, 3, 0.5, "default")
+    assert facts["fit"] == "symmetric"
     assert (facts["dtype"], facts["device"], facts["frame_rate"]) == ("float32", "cpu", "24000/1001")
     assert facts["polarity"] == "larger is nearer"
     assert facts["range"] == pytest.approx([disparity.min(), disparity.max()])

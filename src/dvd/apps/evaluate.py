@@ -10,7 +10,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from dvd.apps.options import add_model_arguments, one_of
+from dvd.apps.options import STITCHES, add_model_arguments, one_of
 
 if TYPE_CHECKING:
     from dvd.evaluate.methods.base import Method
@@ -21,7 +21,6 @@ PROTOCOLS = ("paper", "release-video", "release-image", "video-depth-anything")
 SPACES = ("disparity", "depth")
 SCOPES = ("clip", "frame", "first-window")
 FITS = ("least-squares", "scale", "median")
-STITCHES = ("default", "continuous", "least-squares", "demo", "benchmark")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,8 @@ from typing import Literal
 
 from dvd.errors import unknown
 
+STITCHES = ("default", "continuous", "least-squares", "demo", "benchmark")
+
 
 def one_of(kind: str, names: Iterable[str]) -> Callable[[str], str]:
     """A name out of `names`; another is answered with the nearest."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvd.apps.console import hushed, progress_bar
-from dvd.apps.options import add_model_arguments, names, one_of
+from dvd.apps.options import STITCHES, add_model_arguments, names, one_of
 from dvd.errors import DVDError, OutputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FORMATS = ("mp4", "npz", "png16", "exr")
 RANGES = ("global", "fixed", "rolling")
 COLORMAPS = ("turbo", "gray", "viridis", "inferno", "magma", "plasma", "spectral")
-STITCHES = ("default", "continuous", "least-squares", "demo", "benchmark")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stitch",
         type=one_of("way of stitching", STITCHES),
         default="default",
-        help="default (begins anew at scene cuts), continuous (does not), least-squares (seams exactly as in Eq. 8–9; "
-        "long shots lose contrast), or the release's ways: demo, benchmark",
+        help="default (begins anew at scene cuts), continuous (does not), least-squares (as default, fitted by "
+        "Eq. 8–9; long shots lose contrast), or the release's ways: demo, benchmark",
     )
 
 
@@ -203,7 +202,7 @@ def _write_report(path: Path, results: list[Result]) -> None:
     from dvd.export import write_sidecar
 
     def facts(result: Result) -> dict[str, Any]:
-        kept = ("source", "model", "frames", "window", "overlap", "stitch")
+        kept = ("source", "model", "frames", "window", "overlap", "stitch", "fit")
         seams = [asdict(seam) for seam in result.record.seams]
         return {name: getattr(result.record, name) for name in kept} | {"seams": seams}
 

@@ -45,8 +45,8 @@ class DecoderTask:
         phase: DecoderPhase,
         batches: Callable[[int], list[Batch]],
     ) -> None:
-        self.network, self.codec, self.phase, self.batches = network, codec, phase, batches
-        self.network.requires_grad_(False).eval()
+        self.network = network.to(next(vae.parameters()).device).requires_grad_(False).eval()
+        self.codec, self.phase, self.batches = codec, phase, batches
         self.module: nn.Module = Decoding(vae)
         self.channels = vae.config.channels
 

@@ -26,6 +26,7 @@ from dvd.backbones.wan.vae import WanVAE
 from dvd.backbones.wan.weights import open_weights
 from dvd.errors import OptionError, OutputError, unknown
 from dvd.train.adapters import adapters_of, base_state, load_adapted, merged_state, release_adapters
+from dvd.train.feeds import drawn
 from dvd.train.settings import AdaptPhase, DecoderPhase, FlowPhase, Recipe
 
 Layout = Literal["release", "default", "merged"]
@@ -149,7 +150,7 @@ def release_config(transformer: WanTransformer, tau: float) -> str | None:
 
 
 def _licence(recipe: Recipe) -> str:
-    own = recipe.model.weights in (None, "dvd-mini") and all(source.scenes is not None for source in recipe.sources)
+    own = recipe.model.weights in (None, "dvd-mini") and all(source.scenes is not None for source in drawn(recipe))
     return "Apache-2.0" if own else "Apache-2.0; trained on data with licences of their own"
 
 

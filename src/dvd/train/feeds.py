@@ -1,4 +1,4 @@
-"""Opens a recipe's sources: a layout on disk, procedural scenes rendered beside it, or a latent cache."""
+"""Opens a recipe's sources: a layout on disk, procedural scenes rendered beside it, other shards, or a latent cache."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ class ShardSource:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.shards = [read_shard(path) for path in sorted(folder.glob("shard_*"))]
+        shards = [read_shard(path) for path in sorted(folder.glob("shard_*"))]
+        # Every array that is kept keeps a file open.
+        self.shards = [{kind: shard[kind] for kind in ("rgb", "disparity")} for shard in shards]
         if not self.shards:
-            raise InputError(f"{folder} holds no shard; scenes are rendered without --dry-run, other shards go to root")
+            raise InputError(
+                f"{folder} holds no shard; scenes are rendered without --dry-run, and root names other shards"
+            )
         lengths = {shard["rgb"].shape[1] for shard in self.shards}
         if len(lengths) > 1:
             raise InputError(f"{folder} holds shards of {sorted(lengths)} frames; keep those of one length there")

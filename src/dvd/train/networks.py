@@ -23,7 +23,7 @@ from dvd.backbones.wan.weights import Shape, Weights
 from dvd.errors import ModelError, unknown
 from dvd.train.adapters import adapt
 from dvd.train.engine import precision
-from dvd.train.settings import ModelSettings, Recipe
+from dvd.train.settings import EncoderPhase, ModelSettings, Recipe
 
 BASES = {
     "wan2.1-t2v-1.3b": (
@@ -54,6 +54,7 @@ def build(recipe: Recipe, download: bool = True) -> Networks:
     torch.manual_seed(recipe.seed)
     if settings.kind == "mini":
         network, vae = _mini(settings)
+        _refuse_other_anchor(recipe)
         network.lay_out_for_convolutions()
         network.transformer.gradient_checkpointing = settings.gradient_checkpointing
         return Networks(network, vae)
@@ -113,8 +114,16 @@ def _shapes(weights: Weights, part: str) -> dict[str, Shape]:
 
 def mini_config(settings: ModelSettings) -> MiniConfig:
     """dvd-mini's sizes, the recipe's own or those of its weights, with the recipe's τ mode."""
-    config = mini.read_config(_mini_folder(settings.weights))[0] if settings.weights else settings.mini or MiniConfig()
-    return replace(config, transformer=replace(config.transformer, time=settings.time))
+    if settings.weights is None:
+        config = settings.mini or MiniConfig()
+        return replace(config, transformer=replace(config.transformer, time=settings.time))
+    config, _ = mini.read_config(_mini_folder(settings.weights))
+    if config.transformer.time != settings.time:
+        stored = config.transformer.time
+        raise ModelError(
+            f"{settings.weights} was trained with time {stored}, not {settings.time}; set model.time to it"
+        )
+    return config
 
 
 def _mini(settings: ModelSettings) -> tuple[MiniNetwork, WanVAE]:
@@ -125,21 +134,27 @@ def _mini(settings: ModelSettings) -> tuple[MiniNetwork, WanVAE]:
         _inherit_imagenet(network)
         return network, WanVAE(config.vae)
     network, decoding = mini.read_networks(_mini_folder(settings.weights))
-    if config != network.config:
-        network.transformer, network.config = with_time(network.transformer, settings), config
     vae = WanVAE(config.vae)
     vae.load_state_dict(decoding.state_dict(), strict=False)
     return network, vae
 
 
+def _refuse_other_anchor(recipe: Recipe) -> None:
+    """An encoder fitted to what weights predict at another τ than theirs would learn latents of no meaning."""
+    for phase in recipe.phases:
+        if isinstance(phase, EncoderPhase) and recipe.model.weights is not None:
+            _, card = mini.read_config(_mini_folder(recipe.model.weights))
+            if phase.tau != card.tau:
+                raise ModelError(f"{recipe.model.weights} predicts at τ = {card.tau}; set {phase.name}.tau to it")
+
+
 def _mini_folder(weights: str) -> Path:
     """The folder of a model by its name in the package or by its path."""
-    entry = next((entry for entry in ENTRIES if entry.name == weights), None)
-    if entry is not None and entry.folder is not None:
-        return entry.folder
+    packaged = {entry.name: entry.folder for entry in ENTRIES if entry.folder is not None}
+    if weights in packaged:
+        return packaged[weights]
     path = Path(weights).expanduser()
     if not path.is_dir():
-        packaged = [entry.name for entry in ENTRIES if entry.folder]
         raise ModelError(f"{unknown('model', weights, packaged)}; or give the folder of a trained dvd-mini")
     return path
 

@@ -37,7 +37,7 @@ class ShardSet:
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """One source of images or of video clips: a layout under the data root, or procedural scenes.
+    """One source of images or of video clips: a layout under the data root, procedural scenes, or finished shards.
 
     `weight` is its share among the sources that a micro-batch may be drawn from; `size` overrides the phase's own.
     """
@@ -52,13 +52,15 @@ class SourceSettings:
     split: Literal["training", "held-out", "all"] = "training"
     """Which scenes of a layout; Virtual KITTI 2 holds Scene01 out."""
     root: Path | None = None
-    """Where the data lie; by default a folder of the data set's name under the recipe's data root."""
+    """Where the data lie; by default a folder of the data set's name, or of the shards' source, under the data root."""
 
     def __post_init__(self) -> None:
         if self.weight < 0:
             raise OptionError(f"source {self.name}: weight {self.weight} is negative; give 0 or more")
         if self.data == "procedural" and self.scenes is None:
             raise OptionError(f"source {self.name}: procedural data need to be told which scenes; give scenes")
+        if self.data != "procedural" and self.scenes is not None:
+            raise OptionError(f"source {self.name}: only procedural data have scenes; set scenes to none")
         if self.kind == "video" and self.scenes is not None and self.scenes.frames < 2:
             raise OptionError(f"source {self.name}: scenes of one frame are images; set kind to image")
 

@@ -58,7 +58,7 @@ class VAETask:
 
 
 def decoding_half(vae: WanVAE) -> tuple[nn.Module, ...]:
-    """The parts of a VAE that lead from the latent to pixels; the others lead there."""
+    """The parts of a VAE that lead from the latent to pixels; the others lead from pixels to the latent."""
     return vae.conv2, vae.decoder
 
 

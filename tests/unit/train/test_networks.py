@@ -144,4 +144,11 @@ def test_weights_of_the_embedded_model_go_by_name_or_folder(tmp_path: Path) -> N
         mini_config(ModelSettings("mini", weights="dvd-mimi"))
     with pytest.raises(ModelError, match="not the configuration of a mini model"):
         mini_config(ModelSettings("mini", weights=str(tmp_path)))
-    assert mini_config(ModelSettings("mini", weights="dvd-mini", time="none")).transformer.time == "none"
+
+
+def test_weights_keep_the_time_and_the_anchor_that_they_know() -> None:
+    with pytest.raises(ModelError, match=r"dvd-mini was trained with time sinusoidal, not none; set model.time"):
+        mini_config(ModelSettings("mini", weights="dvd-mini", time="none"))
+    phases = (replace(MINI_FINETUNE.phases[0], tau=0.8), *MINI_FINETUNE.phases[1:])
+    with pytest.raises(ModelError, match=r"dvd-mini predicts at τ = 0.5; set encoder.tau"):
+        build(replace(MINI_FINETUNE, phases=phases))  # type: ignore[arg-type]

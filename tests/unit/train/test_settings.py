@@ -46,6 +46,7 @@ def recipe(base: Recipe = SMOKE, **changes: object) -> Recipe:
         (lambda: recipe(TUNE, phases=TUNE.phases[1:]), "comes without its VAE's encoder"),
         (lambda: recipe(MINI, phases=(TUNE.phases[0], *MINI.phases[1:])), "phase encoder fits an encoder to a trained"),
         (lambda: ModelSettings("mini", weights="dvd-mini", mini=MiniConfig()), "sizes of their own"),
+        (lambda: replace(SMOKE.sources[0], data="shards"), "only procedural data have scenes; set"),
         (lambda: recipe(phases=(ADAPT, ADAPT)), "name of its own"),
         (lambda: recipe(PAPER, sources=PAPER.sources[:1]), "no source gives video clips"),
     ],

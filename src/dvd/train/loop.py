@@ -41,7 +41,7 @@ from dvd.train.feeds import open_feeds, open_one, render
 from dvd.train.flow import widen
 from dvd.train.generative import FlowTask, sampled
 from dvd.train.mixture import Batch, Mixer, Share, Skipped
-from dvd.train.networks import Networks, base_dtype, build
+from dvd.train.networks import Networks, base_dtype, build, refuse_unfit_weights
 from dvd.train.settings import AdaptPhase, DecoderPhase, EncoderPhase, FlowPhase, Phase, Recipe, VAEPhase
 from dvd.train.split import is_split
 from dvd.train.vae import VAETask, with_statistics
@@ -61,6 +61,7 @@ def train(recipe: Recipe, folder: Path, processes: int = 1) -> Path:
     `processes` render procedural scenes. Under `torchrun` or `accelerate launch` every process calls this.
     """
     export.product(recipe)
+    refuse_unfit_weights(recipe)
     claim(recipe, folder)
     engine = open_engine(recipe, folder)
     with engine.accelerator.main_process_first():

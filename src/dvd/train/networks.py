@@ -36,6 +36,21 @@ BASES = {
 """Video models to start from by name: their files on the hub, and their sizes."""
 
 
+def refuse_unfit_weights(recipe: Recipe) -> None:
+    """ModelError for a dvd-mini that is unknown or was trained for another time or anchor, before anything long begins.
+
+    An encoder fitted to what it predicts at another τ than its own would learn latents of no meaning.
+    """
+    settings = recipe.model
+    if settings.kind != "mini" or settings.weights is None:
+        return
+    mini_config(settings)
+    _, card = mini.read_config(_mini_folder(settings.weights))
+    for phase in recipe.phases:
+        if isinstance(phase, EncoderPhase) and phase.tau != card.tau:
+            raise ModelError(f"{settings.weights} predicts at τ = {card.tau}; set {phase.name}.tau to it")
+
+
 @dataclass
 class Networks:
     """What the phases of a run train in turn."""
@@ -54,7 +69,6 @@ def build(recipe: Recipe, download: bool = True) -> Networks:
     torch.manual_seed(recipe.seed)
     if settings.kind == "mini":
         network, vae = _mini(settings)
-        _refuse_other_anchor(recipe)
         network.lay_out_for_convolutions()
         network.transformer.gradient_checkpointing = settings.gradient_checkpointing
         return Networks(network, vae)
@@ -137,15 +151,6 @@ def _mini(settings: ModelSettings) -> tuple[MiniNetwork, WanVAE]:
     vae = WanVAE(config.vae)
     vae.load_state_dict(decoding.state_dict(), strict=False)
     return network, vae
-
-
-def _refuse_other_anchor(recipe: Recipe) -> None:
-    """An encoder fitted to what weights predict at another τ than theirs would learn latents of no meaning."""
-    for phase in recipe.phases:
-        if isinstance(phase, EncoderPhase) and recipe.model.weights is not None:
-            _, card = mini.read_config(_mini_folder(recipe.model.weights))
-            if phase.tau != card.tau:
-                raise ModelError(f"{recipe.model.weights} predicts at τ = {card.tau}; set {phase.name}.tau to it")
 
 
 def _mini_folder(weights: str) -> Path:

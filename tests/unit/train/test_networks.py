@@ -21,7 +21,7 @@ from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.errors import ModelError
 from dvd.train.adapters import Adaptation, adapt
 from dvd.train.loop import train
-from dvd.train.networks import base_dtype, build, mini_config, outline
+from dvd.train.networks import base_dtype, build, mini_config, outline, refuse_unfit_weights
 from dvd.train.recipes import MINI, MINI_FINETUNE, PAPER, RECIPES
 from dvd.train.settings import ModelSettings, Recipe
 from dvd.train.tracking import read_history
@@ -151,4 +151,4 @@ def test_weights_keep_the_time_and_the_anchor_that_they_know() -> None:
         mini_config(ModelSettings("mini", weights="dvd-mini", time="none"))
     phases = (replace(MINI_FINETUNE.phases[0], tau=0.8), *MINI_FINETUNE.phases[1:])
     with pytest.raises(ModelError, match=r"dvd-mini predicts at τ = 0.5; set encoder.tau"):
-        build(replace(MINI_FINETUNE, phases=phases))  # type: ignore[arg-type]
+        refuse_unfit_weights(replace(MINI_FINETUNE, phases=phases))  # type: ignore[arg-type]

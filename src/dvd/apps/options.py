@@ -10,6 +10,7 @@ from typing import Literal
 from dvd.errors import unknown
 
 STITCHES = ("default", "continuous", "least-squares", "demo", "benchmark")
+"""The names of `dvd.stitch.RULES`, which is too heavy to import for reading a command line."""
 
 
 def one_of(kind: str, names: Iterable[str]) -> Callable[[str], str]:

@@ -34,12 +34,11 @@ from dvd.train.adapters import adapt
 from dvd.train.cache import refuse_other_vae
 from dvd.train.checkpoints import load_result, save_result, writing
 from dvd.train.configure import describe, differences
-from dvd.train.decoder import DecoderTask
-from dvd.train.encoder import EncoderTask
 from dvd.train.engine import Engine, Task, fit, open_engine
 from dvd.train.feeds import open_feeds, open_one, render
 from dvd.train.flow import widen
 from dvd.train.generative import FlowTask, sampled
+from dvd.train.halves import DecoderTask, EncoderTask
 from dvd.train.mixture import Batch, Mixer, Share, Skipped
 from dvd.train.networks import Networks, base_dtype, build, refuse_unfit_weights
 from dvd.train.settings import AdaptPhase, DecoderPhase, EncoderPhase, FlowPhase, Phase, Recipe, VAEPhase

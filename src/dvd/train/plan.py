@@ -162,11 +162,14 @@ def _kept_by_transformer(recipe: Recipe, networks: Networks, tokens: int, itemsi
 def _trained(phase: Phase, networks: Networks) -> int:
     """How many parameters the phase changes."""
     vae, network = networks.vae, networks.network
+    whole = sum(value.numel() for value in vae.parameters())
     decoding = sum(value.numel() for part in decoding_half(vae) for value in part.parameters())
+    if isinstance(phase, VAEPhase):
+        return whole
+    if isinstance(phase, EncoderPhase):
+        return whole - decoding
     if isinstance(phase, DecoderPhase):
         return decoding
-    if isinstance(phase, VAEPhase | EncoderPhase):
-        return sum(value.numel() for value in vae.parameters()) - (decoding if isinstance(phase, EncoderPhase) else 0)
     everything = isinstance(phase, FlowPhase) and phase.content == "rgb"
     return sum(value.numel() for value in network.parameters() if everything or value.requires_grad)
 

@@ -17,7 +17,7 @@ from dvd.backbones import mini, registry
 from dvd.backbones.base import ModelCard
 from dvd.backbones.mini import MiniConfig, MiniNetwork
 from dvd.backbones.wan.transformer import TransformerConfig
-from dvd.backbones.wan.vae import VAEConfig, WanVAE
+from dvd.backbones.wan.vae import WanVAE
 from dvd.train.export import card
 from dvd.train.loop import train
 from dvd.train.networks import outline
@@ -29,16 +29,7 @@ TINY = MiniConfig(
     feature_channels=8,
     refine_channels=8,
     transformer=TransformerConfig(dim=32, in_dim=32, ffn_dim=32, text_dim=8, freq_dim=16, num_heads=2, num_layers=1),
-    vae=VAEConfig(
-        dim=8,
-        dim_mult=(1, 1, 1),
-        num_res_blocks=1,
-        temporal_downsample=(True, True),
-        patch=2,
-        channels=1,
-        latents_mean=(0.0,) * 16,
-        latents_std=(1.0,) * 16,
-    ),
+    vae=replace(MiniConfig().vae, dim=8, dim_mult=(1, 1, 1)),
 )
 
 

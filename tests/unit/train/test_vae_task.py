@@ -12,8 +12,7 @@ from dvd.backbones.mini import MiniConfig
 from dvd.backbones.wan.vae import WanVAE
 from dvd.errors import OptionError
 from dvd.train.adapt import WanCodec
-from dvd.train.decoder import Decoding
-from dvd.train.encoder import EncoderTask
+from dvd.train.halves import Decoding, EncoderTask
 from dvd.train.mixture import Batch
 from dvd.train.recipes import TINY_VAE
 from dvd.train.settings import EncoderPhase, Mixture, VAEPhase

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dvd.errors import OptionError
-from dvd.export import ExportOptions, Writer, check_writable, format_of, open_writer, suffix, write_sidecar
-from dvd.types import VideoInfo
+from dvd.export import ExportOptions, Writer, check_writable, format_of, open_writer, suffix
+from dvd.export.sidecar import read_sidecar, write_sidecar
+from dvd.files import Claim, name_that_fits
+from dvd.types import DepthChunk, VideoInfo
 
 log = logging.getLogger(__name__)
 
 DEFAULT_FORMAT = "mp4"
+SIDECAR = ".json"
+OF_ONE_RUN = ("outputs", "versions", "warnings")
+"""Facts of the JSON that may differ between two runs with the same values."""
 
 
 class Outputs:
     """One writer for each format, fed together, and the JSON beside them.
 
-    Raises OutputError where a file exists already or cannot be written, OptionError where `out` names a file of another
-    format than those asked for.
+    Only one run at a time writes to them. A format may be added to those of an earlier run on the same source: the JSON
+    then describes both. Raises OutputError where a file exists already, cannot be written, or is being written by
+    another run; OptionError where `out` names a file of another format than those asked for.
     """
 
     def __init__(
@@ -34,32 +38,43 @@ class Outputs:
         info: VideoInfo,
         formats: Sequence[str] | None,
         options: ExportOptions | None = None,
+        network: tuple[int, int] | None = None,
     ) -> None:
+        """`network`: height and width of the frames that `write` will take, the source's by default."""
         options = options or ExportOptions()
-        places = place(Path(out), info, formats)
         self.frames = 0
         self.range = (math.inf, -math.inf)
         """Least and largest disparity so far."""
-        self.sidecar = sidecar_place(Path(out), info)
-        check_writable(self.sidecar, options.overwrite, info.path)
+        self.sidecar = sidecar_path(Path(out), info, formats)
+        check_outputs(out, info, formats, options)
+        self._earlier = _earlier(self.sidecar, info)
         self._missing_folder = _first_missing(self.sidecar.parent)
+        self._shot = 0
         self.writers: list[Writer] = []
+        self._claim: Claim | None = None
         with ExitStack() as undo:
             undo.callback(self.abort)
-            for format, path in places.items():
-                self.writers.append(open_writer(format, path, info, options))
+            self._claim = Claim(self.sidecar)
+            for format, path in output_paths(Path(out), info, formats).items():
+                self.writers.append(open_writer(format, path, info, options, network))
             undo.pop_all()
 
     @property
     def paths(self) -> tuple[Path, ...]:
         return tuple(writer.path for writer in self.writers)
 
-    def write(self, disparity: NDArray[np.float32], pts: Sequence[int]) -> None:
-        """Adds finished frames `T H W` at the source's size, shown at `pts`."""
+    def write(self, chunk: DepthChunk, pts: Sequence[int]) -> None:
+        """Adds finished frames `T h w` at the network's size, shown at `pts`."""
         for writer in self.writers:
-            writer.write(disparity, pts)
-        self.range = (min(self.range[0], float(disparity.min())), max(self.range[1], float(disparity.max())))
-        self.frames += len(disparity)
+            if chunk.shot != self._shot:
+                writer.begin_shot()
+            writer.write(chunk.disparity, pts)
+        self._shot = chunk.shot
+        self.range = (
+            min(self.range[0], float(chunk.disparity.min())),
+            max(self.range[1], float(chunk.disparity.max())),
+        )
+        self.frames += len(chunk.disparity)
 
     def close(self) -> None:
         """Finishes every file and puts it in its place."""
@@ -72,15 +87,35 @@ class Outputs:
         for writer in kept:
             log.warning("%s: keeps the %d frames that were done", writer.path, writer.frames)
         if not kept:
+            self.release()
             _remove_empty(self.sidecar.parent, self._missing_folder)
         return bool(kept)
 
     def describe(self, facts: Mapping[str, Any]) -> None:
-        """Writes the JSON beside the files."""
-        write_sidecar(self.sidecar, facts)
+        """Writes the JSON beside the files, with what an earlier run says of its own."""
+        write_sidecar(self.sidecar, _with_earlier(facts, self._earlier, self.sidecar.parent))
+
+    def release(self) -> None:
+        """Lets other runs write to the same outputs."""
+        if self._claim is not None:
+            self._claim.release()
 
 
-def place(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> dict[str, Path]:
+def check_outputs(
+    out: str | Path, info: VideoInfo, formats: Sequence[str] | None, options: ExportOptions | None = None
+) -> tuple[Path, ...]:
+    """The paths of all files that `Outputs` would write, the JSON last; raises as it does, leaves nothing behind."""
+    overwrite = (options or ExportOptions()).overwrite
+    paths = tuple(output_paths(Path(out), info, formats).values())
+    for path in paths:
+        check_writable(path, overwrite, info.path, folder=path.is_dir())
+    sidecar = sidecar_path(Path(out), info, formats)
+    if _earlier(sidecar, info) is None:
+        check_writable(sidecar, overwrite, info.path)
+    return (*paths, sidecar)
+
+
+def output_paths(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> dict[str, Path]:
     """Format → path: `out` itself where its ending chooses a format, else files in that folder named after the input.
 
     Raises OptionError where the two contradict each other or a format is unknown.
@@ -88,15 +123,61 @@ def place(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> dict[str
     chosen = _format_of_file(out)
     if chosen is None:
         wanted = list(dict.fromkeys(formats or [DEFAULT_FORMAT]))
-        return {format: out / f"{info.name}{suffix(format, info.is_image)}" for format in wanted}
+        endings = {format: suffix(format, info.is_image) for format in wanted}
+        stem = _stem(info, endings.values())
+        return {format: out / f"{stem}{ending}" for format, ending in endings.items()}
     if formats and list(formats) != [chosen]:
         raise OptionError(f"{out}: names one {chosen} file but the formats are {', '.join(formats)}; give a folder")
     return {chosen: out}
 
 
-def sidecar_place(out: Path, info: VideoInfo) -> Path:
+def sidecar_path(out: Path, info: VideoInfo, formats: Sequence[str] | None = None) -> Path:
     """Where the JSON lies: `clip.json` beside `clip.mp4`."""
-    return out / f"{info.name}.json" if _format_of_file(out) is None else out.with_suffix(".json")
+    if _format_of_file(out) is not None:
+        return out.with_name(name_that_fits(out.stem, SIDECAR))
+    endings = [suffix(format, info.is_image) for format in formats or [DEFAULT_FORMAT]]
+    return out / f"{_stem(info, endings)}{SIDECAR}"
+
+
+def _stem(info: VideoInfo, endings: Iterable[str]) -> str:
+    """The input's name, cut so that it fits into a file name with every ending."""
+    longest = max((SIDECAR, *endings), key=len)
+    return name_that_fits(info.name, longest).removesuffix(longest)
+
+
+def _earlier(sidecar: Path, info: VideoInfo) -> dict[str, Any] | None:
+    """The facts of an earlier run on the same source; None where there are none."""
+    facts = read_sidecar(sidecar)
+    if facts is None or Path(str(facts.get("source"))).resolve() != info.path.resolve():
+        return None
+    return facts
+
+
+def _with_earlier(facts: Mapping[str, Any], earlier: Mapping[str, Any] | None, folder: Path) -> dict[str, Any]:
+    """`facts`, and those of an earlier run as far as its files are still there.
+
+    Outputs of a run with the same values stand with the new ones; another run's facts stand whole under `earlier`.
+    """
+    if earlier is None:
+        return dict(facts)
+    replaced = {output["path"] for output in facts["outputs"]}
+
+    def kept(outputs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        return [each for each in outputs if each["path"] not in replaced and (folder / each["path"]).exists()]
+
+    alike = _comparable(facts) == _comparable(earlier)
+    before = [{**each, "outputs": kept(each["outputs"])} for each in earlier.get("earlier", [])]
+    if not alike:
+        own = {name: value for name, value in earlier.items() if name != "earlier"}
+        before.append({**own, "outputs": kept(own["outputs"])})
+    before = [each for each in before if each["outputs"]]
+    outputs = [*(kept(earlier["outputs"]) if alike else ()), *facts["outputs"]]
+    return {**facts, "outputs": outputs} | ({"earlier": before} if before else {})
+
+
+def _comparable(facts: Mapping[str, Any]) -> str:
+    values = {name: value for name, value in facts.items() if name not in (*OF_ONE_RUN, "earlier")}
+    return json.dumps(values, sort_keys=True, default=str)
 
 
 def _format_of_file(out: Path) -> str | None:

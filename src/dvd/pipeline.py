@@ -19,9 +19,10 @@ from dvd.backbones.base import Backbone, ModelCard
 from dvd.errors import OutputError
 from dvd.export import ExportOptions
 from dvd.hardware import choose_device, choose_dtype
-from dvd.outputs import Outputs
+from dvd.outputs import Outputs, check_outputs
 from dvd.record import Record
 from dvd.regressor import Regressor
+from dvd.resize import model_size
 from dvd.stitch import StitchRule
 from dvd.stream import Settings, Size, Stream
 from dvd.threads import Behind
@@ -165,31 +166,35 @@ def predict_file(
     """
     started = time.perf_counter()
     with open_video(source, start, end) as video:
-        outputs = Outputs(out, video.info, formats, options)
+        check_outputs(out, video.info, formats, options)  # before seconds go into a model
+        pipeline = model if isinstance(model, Pipeline) else load(model, device, dtype)
+        settings = pipeline.settings(size, window, overlap, tau, stitch, antialias)
+        side = pipeline.backbone.side_multiple
+        network = model_size(video.info.height, video.info.width, settings.target, side)
+        outputs = Outputs(out, video.info, formats, options, network)
         try:
-            pipeline = model if isinstance(model, Pipeline) else load(model, device, dtype)
-            settings = pipeline.settings(size, window, overlap, tau, stitch, antialias)
             times: deque[int] = deque()
             stream = Stream(Regressor(pipeline.backbone), _noting_times(video, times), settings)
 
             def save(chunk: DepthChunk) -> None:
-                for piece in stream.at_source_size(chunk):
-                    outputs.write(piece.disparity, [times.popleft() for _ in piece.disparity])
-                    if progress is not None:
-                        progress(outputs.frames)
+                outputs.write(chunk, [times.popleft() for _ in chunk.disparity])
+                if progress is not None:
+                    progress(outputs.frames)
 
             with Behind(save, CHUNKS_BEHIND) as behind:
                 for chunk in stream.at_model_size():
                     behind.give(chunk)
             outputs.close()
+            record = _record(pipeline, stream, video, outputs)
+            outputs.describe(record.facts())
         except BaseException as error:
             if outputs.abort():
                 # What went wrong first says more than that its description could not be written either.
                 with suppress(OutputError):
                     outputs.describe(_record(pipeline, stream, video, outputs, stopped=_why(error)).facts())
             raise
-        record = _record(pipeline, stream, video, outputs)
-        outputs.describe(record.facts())
+        finally:
+            outputs.release()
     return Result(outputs.paths, outputs.sidecar, record, time.perf_counter() - started)
 
 

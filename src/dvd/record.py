@@ -30,10 +30,9 @@ def versions() -> dict[str, str]:
 class Record:
     """One input's prediction.
 
-    `size` is the height and width at which frames passed through the network, `source_size` those of the input and the
-    output; `range` the least and largest disparity in the output; `cuts` the first
-    frames of new shots; `stopped` says why the end was not reached, "" where
-    it was.
+    `size` is the height and width at which frames passed through the network, `source_size` those of the input;
+    `range` the least and largest disparity at the network's size; `cuts` the first frames of new shots; `stopped` says
+    why the end was not reached, "" where it was.
     """
 
     source: str

@@ -109,21 +109,21 @@ class Stream:
         """The same chunks before they are resized, `T h w`; iterate over these or over the stream itself, once."""
         settings = self.settings
         with Ahead(self._prepared(), depth=settings.window - settings.overlap) as prepared:
-            for window, frames in self._windows(prepared):
+            for shot, window, frames in self._windows(prepared):
                 rgb = torch.stack(frames, dim=1)[None]  # 1 3 T h w
                 disparity = self._regressor(rgb, settings.tau)[0].transpose(0, 1)  # T C h w
                 settled = self._stitcher.push(window, disparity.cpu().numpy())
-                yield DepthChunk(window.start, settled.mean(axis=1))
+                yield DepthChunk(window.start, settled.mean(axis=1), shot)
 
-    def _windows(self, prepared: Iterable[Tensor]) -> Iterator[tuple[Window, list[Tensor]]]:
-        """Windows of one shot after another, numbered through the whole video."""
+    def _windows(self, prepared: Iterable[Tensor]) -> Iterator[tuple[int, Window, list[Tensor]]]:
+        """The first frame of a shot with each of its windows and their frames, numbered through the whole video."""
         settings = self.settings
         detector = CutDetector() if settings.rule.cuts else None
         for first, shot in by_shot(prepared, lambda rgb: detector is not None and detector(rgb.numpy())):
             if first:
                 self.cuts.append(first)
             for window, frames in plan(shot, settings.window, settings.overlap, settings.rule.last):
-                yield window.later(first), frames
+                yield first, window.later(first), frames
 
     def _at_source_size(self) -> Generator[DepthChunk, None, None]:
         for chunk in self.at_model_size():
@@ -136,7 +136,7 @@ class Stream:
         step = max(1, CHUNK_BYTES // (4 * height * width))
         for first in range(0, len(chunk.disparity), step):
             piece = chunk.disparity[first : first + step]
-            yield DepthChunk(chunk.start + first, to_source_size(piece, self.source_size))
+            yield DepthChunk(chunk.start + first, to_source_size(piece, self.source_size), chunk.shot)
 
     def _prepared(self) -> Iterator[Tensor]:
         """Each frame `3 h w` float32 in [0, 1] at the model's size."""

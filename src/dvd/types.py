@@ -82,7 +82,11 @@ class Seam:
 
 @dataclass(frozen=True)
 class DepthChunk:
-    """Finished frames [start, start + T): `disparity` T H W float32, affine-invariant, larger is nearer."""
+    """Finished frames [start, start + T): `disparity` T H W float32, affine-invariant, larger is nearer.
+
+    All of them belong to the shot whose first frame is `shot`; scale and shift are common to a shot.
+    """
 
     start: int
     disparity: np.ndarray
+    shot: int = 0

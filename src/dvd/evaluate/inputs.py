@@ -12,6 +12,7 @@ import numpy as np
 
 from dvd.errors import OutputError
 from dvd.evaluate.sequences import EvalSequence
+from dvd.files import make_aside
 
 FPS = 25
 """Of sequences that have no frame rate."""
@@ -75,10 +76,10 @@ def _check_free(places: Sequence[tuple[EvalSequence, Path]]) -> None:
 
 
 def _write(sequence: EvalSequence, path: Path) -> Written:
-    part = path.with_name(f"{path.stem}.part.mp4")
     rate = Fraction(sequence.fps or FPS).limit_denominator(1001)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        part = make_aside(path)
         try:
             _encode(sequence, part, rate)
             part.replace(path)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
+import logging
 import math
-import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -12,30 +11,46 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import av
 import numpy as np
 
 from dvd.errors import OptionError, OutputError, unknown
 from dvd.export.colormaps import COLORMAPS
+from dvd.files import make_aside, remove, why_refused
 from dvd.types import VideoInfo
 
-RangeMode = Literal["global", "fixed", "rolling"]
-RANGE_MODES = ("global", "fixed", "rolling")
+log = logging.getLogger(__name__)
+
+Size = tuple[int, int]
+RangeMode = Literal["shot", "global", "fixed", "rolling"]
+RANGE_MODES = ("shot", "global", "fixed", "rolling")
+ValuesAt = Literal["network", "source"]
+VALUES_AT = ("network", "source")
+MUCH_SMALLER = 4
+"""Raw values are kept at the network's size by default where the source has this many times as many pixels."""
+TO_SOURCE = (
+    "bilinear, half-pixel centres: torch.nn.functional.interpolate(disparity[:, None], size=source_size, "
+    "mode='bilinear', align_corners=False)[:, 0]"
+)
+"""How values at the network's size become values at the source's, for the JSON beside them."""
 
 
 @dataclass(frozen=True)
 class ExportOptions:
     """How results are written. Raises `OptionError` for a value outside its range.
 
-    `range`: how disparity is spread over the colours of a video. `fixed` shows `fixed_range`; `rolling` follows the
-    2 % and 98 % quantiles, smoothed over about two seconds; `global` uses those of the whole video, so the video is
-    encoded when all of it is known. Raw values are never touched. `value_range` maps to 0 … 65535 in `png16`.
-    `crf`: H.264 quality, 0 (lossless) to 51.
+    `range`: how disparity is spread over the colours of a video. `shot` shows every shot in the 2 % … 98 % quantiles of
+    all of its frames, so a shot is encoded once it has ended; `global` does the same with the whole video. `rolling`
+    follows the quantiles, smoothed over about two seconds; `fixed` shows `fixed_range`. Raw values are never touched.
+    `value_range` maps to 0 … 65535 in `png16`. `crf`: H.264 quality, 0 (lossless) to 51.
+
+    `values_at`: the size of raw values, the `network`'s or the `source`'s; None keeps the network's where it has at
+    most a quarter of the pixels. `half`: raw values as float16 (npz, exr). `compress`: npz by bzip2, without loss.
     """
 
-    range: RangeMode = "rolling"
+    range: RangeMode = "shot"
     fixed_range: tuple[float, float] = (0.0, 1.0)
     value_range: tuple[float, float] = (0.0, 1.0)
     colormap: str = "turbo"
@@ -43,12 +58,17 @@ class ExportOptions:
     overwrite: bool = False
     audio: bool = True
     crf: int = 17
+    values_at: ValuesAt | None = None
+    half: bool = False
+    compress: bool = False
 
     def __post_init__(self) -> None:
         if self.range not in RANGE_MODES:
             raise OptionError(unknown("range", self.range, RANGE_MODES))
         if self.colormap not in COLORMAPS:
             raise OptionError(unknown("colormap", self.colormap, COLORMAPS))
+        if self.values_at not in (None, *VALUES_AT):
+            raise OptionError(unknown("size of raw values", str(self.values_at), VALUES_AT))
         for name in ("fixed_range", "value_range"):
             low, high = getattr(self, name)
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -60,11 +80,17 @@ class ExportOptions:
     def shown_colormap(self) -> str:
         return "gray" if self.grayscale else self.colormap
 
+    def size_of_values(self, network: Size, source: Size) -> Size:
+        """Height and width of raw values, given those of the network's frames and of the source's."""
+        much_smaller = MUCH_SMALLER * network[0] * network[1] <= source[0] * source[1]
+        at = self.values_at or ("network" if much_smaller else "source")
+        return network if at == "network" else source
+
 
 class Writer(ABC):
     """Takes finished frames in order; `close` puts the result at `path`, `abort` keeps what is finished.
 
-    A result grows beside its place under a name with `.part` in it, so `path` never holds half of one. In `with`, a
+    A result grows beside `path` under a new name with `.part` in it, so `path` never holds half of one. In `with`, a
     writer closes at the end and aborts on an error. Raises `OutputError` where the disk refuses.
     """
 
@@ -72,37 +98,59 @@ class Writer(ABC):
     """Where the result will lie."""
     frames: int
 
-    def __init__(self, path: str | Path, info: VideoInfo, options: ExportOptions, folder: bool = False) -> None:
-        """`folder`: whether the result is one.
+    def __init__(
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        options: ExportOptions,
+        network: Size | None = None,
+        folder: bool = False,
+    ) -> None:
+        """`network`: height and width of the frames that `write` takes, the source's by default.
 
-        Raises `OutputError` if `path` cannot be written, or holds something and `options.overwrite` is not set.
+        `folder`: whether the result is one. Raises `OutputError` if `path` cannot be written, or holds something and
+        `options.overwrite` is not set.
         """
         self.path = Path(path)
         self.info = info
         self.options = options
+        self.source: Size = (info.height, info.width)
+        self.network = network or self.source
         self.frames = 0
+        self._in_shot = False
         self._done = False
         self._kept = False
         self._resources = ExitStack()
         """What must be let go of, whatever state it is in."""
         check_writable(self.path, options.overwrite, info.path, folder)
-        self._part = self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
+        self._part = self.path
         with self._guarded():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            _remove(self._part)
+            self._part = make_aside(self.path, folder)
+
+    @property
+    def size(self) -> Size:
+        """Height and width at which frames are put into the result."""
+        return self.source
+
+    def begin_shot(self) -> None:
+        """Tells that the frames that follow belong to a new shot."""
+        self._in_shot = False
 
     def write(self, disparity: np.ndarray, pts: Sequence[int]) -> None:
-        """Adds frames of the source's size: `disparity` `T H W` float32, larger is nearer; `pts` in its time base."""
-        expected = (len(pts), self.info.height, self.info.width)
+        """Adds frames of the network's size: `disparity` `T h w` float32, larger is nearer; `pts` in its time base."""
+        expected = (len(pts), *self.network)
         if disparity.shape != expected:
-            raise ValueError(f"disparity has shape {disparity.shape}, expected T H W = {expected}")
+            raise ValueError(f"disparity has shape {disparity.shape}, expected T h w = {expected}")
         if len(pts) == 0:
             return
         with self._guarded():
             if self.frames == 0:
                 self._start(disparity, pts)
+            if not self._in_shot:
+                self._start_shot(disparity)
             for frame, time in zip(disparity, pts, strict=True):
-                self._put(frame, time)
+                self._put(resized(frame, self.size), time)
                 self.frames += 1
 
     def close(self) -> None:
@@ -128,9 +176,9 @@ class Writer(ABC):
                 self._kept = True
         finally:
             self._resources.close()
-            if not self._kept:
+            if not self._kept and self._part != self.path:
                 with suppress(OSError):
-                    _remove(self._part)
+                    remove(self._part)
         return self._kept
 
     def facts(self) -> dict[str, Any]:
@@ -141,9 +189,13 @@ class Writer(ABC):
     def _start(self, disparity: np.ndarray, pts: Sequence[int], /) -> None:
         """Opens the part, knowing the first frames."""
 
+    def _start_shot(self, _disparity: np.ndarray, /) -> None:
+        """Prepares for a shot, knowing its first frames."""
+        self._in_shot = True
+
     @abstractmethod
     def _put(self, frame: np.ndarray, pts: int, /) -> None:
-        """Adds one frame `H W`."""
+        """Adds one frame of `size`."""
 
     @abstractmethod
     def _finish(self) -> None:
@@ -157,7 +209,15 @@ class Writer(ABC):
         return False
 
     def _publish(self) -> None:
+        """Gives the part its name; if another program has taken that meanwhile, the result keeps the part's."""
         self._resources.close()
+        if self.path.exists() and not self.options.overwrite:
+            log.warning("%s: has appeared meanwhile and is left alone; the result is %s", self.path, self._part.name)
+            self.path = self._part
+        else:
+            self._replace()
+
+    def _replace(self) -> None:
         self._part.replace(self.path)
 
     @contextmanager
@@ -167,12 +227,12 @@ class Writer(ABC):
             yield
         except (OSError, av.FFmpegError) as error:
             kept = f"; the {self.frames} finished frames are kept there" if self.abort() else ""
-            raise OutputError(f"{self.path}: {_reason(error)}{kept}") from error
+            raise OutputError(f"{self.path}: {why_refused(error)}{kept}") from error
         except BaseException:
             self.abort()
             raise
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -204,24 +264,14 @@ def check_writable(path: str | Path, overwrite: bool, source: Path | None = None
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        raise OutputError(f"{path}: {_reason(error)}") from error
+        raise OutputError(f"{path}: {why_refused(error)}") from error
 
 
-def _reason(error: Exception) -> str:
-    code = getattr(error, "errno", None)
-    if code == errno.ENOSPC or code == getattr(errno, "EDQUOT", None):
-        return "the disk is full; free some space or choose another folder"
-    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "may not be written; choose another folder or change its permissions"
-    if code == errno.EFBIG:
-        return "the file grows larger than is allowed here; choose another disk or raise the limit (ulimit -f)"
-    if code in (errno.ENOTDIR, errno.ENOENT):
-        return "its folder cannot be made; choose another folder"
-    return f"cannot be written ({getattr(error, 'strerror', None) or error}); choose another folder"
+def resized(frame: np.ndarray, size: Size) -> np.ndarray:
+    """One frame `h w` float32 at another size, by the rule `TO_SOURCE`."""
+    if frame.shape == size:
+        return frame
+    # Imported here: it brings torch, and a format's name can be checked without.
+    from dvd.resize import to_source_size
 
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    return to_source_size(np.ascontiguousarray(frame)[None], size)[0]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dvd.errors import OutputError
 from dvd.export.base import check_writable
 from dvd.export.colormaps import colour_levels, to_levels
 from dvd.export.display_range import robust_range
+from dvd.files import replacing
 
 _GAP = 4
 
@@ -27,11 +26,13 @@ def contact_sheet(
     cell_width: int = 320,
     colormap: str = "turbo",
     overwrite: bool = False,
+    ranges: Sequence[tuple[float, float]] | None = None,
 ) -> Path:
     """Writes a grid of `columns` cells a row and returns its path.
 
-    `rgb`: `H W 3` uint8 each; `disparity`: `H W` float32 each, of the same size, shown in one range for all;
-    `numbers`: what to write on the cells, 0, 1, … if not given. Raises `OutputError` if `path` cannot be written.
+    `rgb`: `H W 3` uint8 each; `disparity`: `h w` float32 each; `ranges`: the disparities that each shows as darkest and
+    brightest, one range for all if not given; `numbers`: what to write on the cells, 0, 1, … if not given. Raises
+    `OutputError` if `path` cannot be written.
     """
     if not rgb or len(rgb) != len(disparity):
         raise ValueError(f"{len(rgb)} RGB frames beside {len(disparity)} of disparity; expected as many, at least one")
@@ -39,34 +40,23 @@ def contact_sheet(
     check_writable(path, overwrite)
     height, width = rgb[0].shape[:2]
     cell = (cell_width, max(round(height * cell_width / width), 1))
-    low, high = robust_range(disparity)
+    ranges = ranges or [robust_range(disparity)] * len(disparity)
     columns = min(columns, len(rgb))
     rows = math.ceil(len(rgb) / columns)
     step = (cell[0] + _GAP, 2 * cell[1] + _GAP)
     sheet = Image.new("RGB", (columns * step[0] + _GAP, rows * step[1] + _GAP), "white")
     pen = ImageDraw.Draw(sheet)
-    for index, (picture, frame) in enumerate(zip(rgb, disparity, strict=True)):
+    for index, (picture, frame, (low, high)) in enumerate(zip(rgb, disparity, ranges, strict=True)):
         left, top = _GAP + index % columns * step[0], _GAP + index // columns * step[1]
         coloured = colour_levels(to_levels(frame, low, high), colormap)[..., :3]
         sheet.paste(_sized(picture, cell), (left, top))
         sheet.paste(_sized(coloured, cell), (left, top + cell[1]))
         label = str(numbers[index] if numbers else index)
         pen.text((left + 4, top + 3), label, fill="white", stroke_width=2, stroke_fill="black")
-    _save(sheet, path)
+    with replacing(path) as file:
+        sheet.save(file, format="PNG")
     return path
 
 
 def _sized(picture: np.ndarray, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(picture)).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-
-
-def _save(sheet: Image.Image, path: Path) -> None:
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(part, format="PNG")
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error

@@ -1,4 +1,4 @@
-"""OpenEXR per frame: float32 disparity as it is, in the channel `disparity`, larger is nearer."""
+"""OpenEXR per frame: disparity as it is, float32 or half, in the channel `disparity`, larger is nearer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dvd.errors import OptionError
-from dvd.export.base import ExportOptions
+from dvd.export.base import ExportOptions, Size
 from dvd.export.frame_files import FrameFilesWriter
 from dvd.types import VideoInfo
 
@@ -20,11 +20,11 @@ class ExrWriter(FrameFilesWriter):
 
     ending = ".exr"
 
-    def __init__(self, path: str | Path, info: VideoInfo, options: ExportOptions) -> None:
+    def __init__(self, path: str | Path, info: VideoInfo, options: ExportOptions, network: Size | None = None) -> None:
         """Raises `OptionError` if the OpenEXR library is not installed."""
         if find_spec("OpenEXR") is None:
             raise OptionError("exr needs the OpenEXR library; pip install 'dvd-depth[exr]'")
-        super().__init__(path, info, options)
+        super().__init__(path, info, options, network)
 
     def _save(self, frame: np.ndarray, path: Path) -> None:
         import OpenEXR
@@ -34,7 +34,7 @@ class ExrWriter(FrameFilesWriter):
             "type": OpenEXR.scanlineimage,
             "comments": "affine-invariant disparity, larger is nearer",
         }
-        values = np.ascontiguousarray(frame, dtype=np.float32)
+        values = np.ascontiguousarray(frame, dtype=self.dtype.newbyteorder("="))
         try:
             OpenEXR.File(header, {CHANNEL: values}).write(str(path))
         except RuntimeError as error:

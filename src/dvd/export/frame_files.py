@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
-import shutil
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from dvd.errors import OptionError, OutputError
-from dvd.export.base import ExportOptions, Writer
+from dvd.export.base import ExportOptions, Size
+from dvd.export.values import ValuesWriter
 from dvd.types import VideoInfo
 
 
-class FrameFilesWriter(Writer):
+class FrameFilesWriter(ValuesWriter):
     """Files numbered from 0; every finished one is whole, so all of them are kept if the writing stops early."""
 
     ending: ClassVar[str]
 
-    def __init__(self, path: str | Path, info: VideoInfo, options: ExportOptions) -> None:
+    def __init__(self, path: str | Path, info: VideoInfo, options: ExportOptions, network: Size | None = None) -> None:
         """A `path` with the frames' own ending is one file, for an image only; any other is a folder.
 
         Raises `OptionError` for a video into one file, `OutputError` for a folder that holds other things.
@@ -32,15 +33,14 @@ class FrameFilesWriter(Writer):
             raise OptionError(f"{path}: holds one picture, {info.path.name} is a video; give a folder")
         if path.is_dir() and any(not self._ours(each) for each in path.iterdir()):
             raise OutputError(f"{path}: holds other files; choose another folder")
-        super().__init__(path, info, options, folder=self._in_folder)
+        super().__init__(path, info, options, network, folder=self._in_folder)
 
     @abstractmethod
     def _save(self, frame: np.ndarray, path: Path) -> None:
         """Writes one frame `H W`."""
 
     def _start(self, _disparity: np.ndarray, _pts: Sequence[int], /) -> None:
-        if self._in_folder:
-            self._part.mkdir()
+        """The folder is there already."""
 
     def _put(self, frame: np.ndarray, _pts: int, /) -> None:
         path = self._part / f"frame_{self.frames:06d}{self.ending}" if self._in_folder else self._part
@@ -53,10 +53,17 @@ class FrameFilesWriter(Writer):
     def _finish(self) -> None:
         """Every file is whole already."""
 
-    def _publish(self) -> None:
-        if self._in_folder and self.path.exists():
-            shutil.rmtree(self.path)
-        super()._publish()
+    def _replace(self) -> None:
+        """Replaces frames of an earlier run, and nothing else that lies in their folder by now."""
+        if not (self._in_folder and self.path.exists()):
+            super()._replace()
+            return
+        for frame in filter(self._ours, self.path.iterdir()):
+            frame.unlink()
+        for frame in self._part.iterdir():
+            frame.replace(self.path / frame.name)
+        with suppress(OSError):
+            self._part.rmdir()
 
     def _ours(self, path: Path) -> bool:
         return re.fullmatch(rf"frame_\d+{re.escape(self.ending)}", path.name) is not None

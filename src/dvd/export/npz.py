@@ -1,28 +1,42 @@
-"""The raw values of a whole video in one `.npz`: `np.load(path)["disparity"]` is `T H W` float32.
+"""The raw values of a whole video in one `.npz`: `np.load(path)["disparity"]` is `T H W` float32, or float16.
 
 Frames go straight into the archive, stored without compression; what is not known before the end (the number of
-frames, the check sum) is filled in then. So memory stays small, and the disk holds the values once. Also inside: `pts`
-(int64), `time_base` and `frame_rate` (int64, numerator and denominator).
+frames, the check sum) is filled in then. So memory stays small, and the disk holds the values once. With the option
+`compress` the whole archive is then written once more, by bzip2: on smooth disparity in half precision it takes half
+the room of deflate, in about the same time, and NumPy reads both. Also inside: `pts` (int64), `time_base` and
+`frame_rate` (int64, numerator and denominator), `source_size` (int64, height and width).
 """
 
 from __future__ import annotations
 
 import io
+import logging
+import shutil
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import reduce
 from operator import xor
+from typing import Any
 
 import numpy as np
 
-from dvd.export.base import Writer
+from dvd.export.values import ValuesWriter
+from dvd.files import make_aside, why_refused
+
+log = logging.getLogger(__name__)
 
 _MEMBER = "disparity.npy"
 
 
-class NpzWriter(Writer):
+class NpzWriter(ValuesWriter):
     """One archive; after a failure it ends with the last whole frame that leaves room for its directory."""
+
+    _compressed = False
+
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | ({"compression": "bzip2"} if self._compressed else {})
 
     def _start(self, _disparity: np.ndarray, _pts: Sequence[int], /) -> None:
         self._file = self._resources.enter_context(io.FileIO(self._part, "w"))
@@ -37,15 +51,20 @@ class NpzWriter(Writer):
         self._pts: list[int] = []
 
     def _put(self, frame: np.ndarray, pts: int, /) -> None:
-        values = np.ascontiguousarray(frame, dtype="<f4").data.cast("B")
+        values = np.ascontiguousarray(frame, dtype=self.dtype).data.cast("B")
         self._write_all(values)
         self._crc_before, self._crc = self._crc, zlib.crc32(values, self._crc)
         self._pts.append(pts)
 
     def _finish(self) -> None:
+        self._complete()
+        if self.options.compress:
+            self._compress()
+
+    def _complete(self) -> None:
         self._file.close()
         head = self._array_head(len(self._pts))
-        size = 4 * len(self._pts) * self.info.height * self.info.width
+        size = self.dtype.itemsize * len(self._pts) * self.size[0] * self.size[1]
         member = self._member
         member.file_size = member.compress_size = len(head) + size
         member.CRC = self._crc ^ _through_zeros(zlib.crc32(self._head) ^ zlib.crc32(head), size)
@@ -61,21 +80,41 @@ class NpzWriter(Writer):
                     np.save(content, values)
                     archive.writestr(f"{name}.npy", content.getvalue())
 
+    def _compress(self) -> None:
+        """Writes the whole archive once more, smaller; where the disk refuses, the one that is there is good enough."""
+        smaller = make_aside(self._part)
+        try:
+            with zipfile.ZipFile(self._part) as whole, zipfile.ZipFile(smaller, "w", zipfile.ZIP_BZIP2) as archive:
+                for name in whole.namelist():
+                    with whole.open(name) as source, archive.open(name, "w", force_zip64=True) as target:
+                        shutil.copyfileobj(source, target, 1 << 20)
+            smaller.replace(self._part)
+            self._compressed = True
+        except OSError as error:
+            log.warning("%s: is not compressed: %s", self.path, why_refused(error))
+        finally:
+            with suppress(OSError):
+                smaller.unlink(missing_ok=True)
+
     def _salvage(self) -> bool:
-        if super()._salvage():
+        with suppress(Exception):
+            self._complete()
             return True
         if len(self._pts) < 2:
             return False
         self._pts.pop()
         self._crc = self._crc_before
         self.frames = len(self._pts)
-        return super()._salvage()
+        with suppress(Exception):
+            self._complete()
+            return True
+        return False
 
     def _array_head(self, frames: int) -> bytes:
         """The array's header; NumPy leaves room for the first axis to grow, so its length does not depend on it."""
         head = io.BytesIO()
-        shape = (frames, self.info.height, self.info.width)
-        np.lib.format.write_array_header_1_0(head, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        shape = (frames, *self.size)
+        np.lib.format.write_array_header_1_0(head, {"descr": self.dtype.str, "fortran_order": False, "shape": shape})
         return head.getvalue()
 
     def _small_members(self) -> dict[str, np.ndarray]:
@@ -84,6 +123,7 @@ class NpzWriter(Writer):
             "pts": np.array(self._pts, dtype=np.int64),
             "time_base": np.array([base.numerator, base.denominator], dtype=np.int64),
             "frame_rate": np.array([rate.numerator, rate.denominator], dtype=np.int64),
+            "source_size": np.array(self.source, dtype=np.int64),
         }
 
     def _write_all(self, values: bytes | memoryview) -> None:

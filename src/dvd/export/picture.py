@@ -14,7 +14,7 @@ from dvd.export.display_range import robust_range
 
 
 class PictureWriter(Writer):
-    """One 8-bit picture; the ranges `rolling` and `global` both mean the image's own quantiles."""
+    """One 8-bit picture; every range but `fixed` means the image's own quantiles."""
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | {"range": self.options.range, "colormap": self.options.shown_colormap}

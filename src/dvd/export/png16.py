@@ -23,6 +23,10 @@ class Png16Writer(FrameFilesWriter):
     ending = ".png"
     _clipped = 0
 
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.uint16)
+
     def facts(self) -> dict[str, Any]:
         low, high = self.options.value_range
         return super().facts() | {
@@ -43,7 +47,7 @@ class Png16Writer(FrameFilesWriter):
 
     def _finish(self) -> None:
         if self._clipped:
-            total = self.frames * self.info.height * self.info.width
+            total = self.frames * self.size[0] * self.size[1]
             log.warning(
                 "%s: %d of %d pixels lay outside %g … %g and were clipped; set another value range or use npz",
                 self.path,

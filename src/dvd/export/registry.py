@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dvd.errors import OptionError, unknown
-from dvd.export.base import ExportOptions, Writer
+from dvd.export.base import ExportOptions, Size, Writer
 from dvd.export.exr import ExrWriter
 from dvd.export.mp4 import VIDEO_SUFFIXES, Mp4Writer
 from dvd.export.npz import NpzWriter
@@ -43,16 +43,23 @@ def format_of(path: str | Path) -> str | None:
     return _ENDINGS.get(ending)
 
 
-def open_writer(format: str, path: str | Path, info: VideoInfo, options: ExportOptions | None = None) -> Writer:
+def open_writer(
+    format: str,
+    path: str | Path,
+    info: VideoInfo,
+    options: ExportOptions | None = None,
+    network: Size | None = None,
+) -> Writer:
     """The writer for `format` at `path`; for an image, `mp4` becomes a colour-mapped PNG (see `writer.path`).
 
-    Raises `OptionError` for an unknown format or a missing library, `OutputError` if `path` cannot be written.
+    `network`: height and width of the frames that it will take, the source's by default. Raises `OptionError` for an
+    unknown format or a missing library, `OutputError` if `path` cannot be written.
     """
     _check(format)
     options = options or ExportOptions()
     if format == "mp4" and info.is_image:
-        return PictureWriter(Path(path).with_suffix(".png"), info, options)
-    return _WRITERS[format](path, info, options)
+        return PictureWriter(Path(path).with_suffix(".png"), info, options, network)
+    return _WRITERS[format](path, info, options, network)
 
 
 def _check(format: str) -> None:

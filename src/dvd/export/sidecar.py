@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dvd.errors import OutputError
+from dvd.files import replacing
 
 
 def write_sidecar(path: str | Path, facts: Mapping[str, Any]) -> None:
@@ -16,16 +15,25 @@ def write_sidecar(path: str | Path, facts: Mapping[str, Any]) -> None:
 
     Raises `OutputError` if the disk refuses.
     """
-    path = Path(path)
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=_plain) + "\n"
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def read_sidecar(path: Path) -> dict[str, Any] | None:
+    """The facts of an earlier run; None where the file is none of ours."""
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); free some space or choose another") from error
+        facts = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    runs = [facts, *facts.get("earlier", [])] if isinstance(facts, dict) else [facts]
+    return facts if all(map(_describes_a_run, runs)) else None
+
+
+def _describes_a_run(facts: Any) -> bool:
+    if not (isinstance(facts, dict) and "polarity" in facts and isinstance(facts.get("outputs"), list)):
+        return False
+    return all(isinstance(each, dict) and isinstance(each.get("path"), str) for each in facts["outputs"])
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from dvd.errors import OutputError
 from dvd.export.colormaps import colour_levels, to_levels
 from dvd.export.display_range import robust_range
 from dvd.export.encode import VideoEncoder
+from dvd.files import make_aside, why_refused
 from dvd.types import VideoInfo
 
 _GAP = 4
@@ -96,14 +97,14 @@ def _encode(part: Path, pictures: np.ndarray, frame_rate: Fraction) -> None:
 @contextmanager
 def _placed(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; it becomes `path` when it is whole."""
-    part = path.with_name(f"{path.stem}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
+        part = make_aside(path)
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
     except (OSError, av.FFmpegError) as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}); free some space or choose another folder"
-        ) from error
+        raise OutputError(f"{path}: {why_refused(error)}") from error

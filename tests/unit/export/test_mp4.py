@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from synth import NTSC_FILM, disparity, info, make_video, mp4_boxes, packets
 
-from dvd.errors import OptionError
 from dvd.export import ExportOptions, open_writer
 from dvd.export.colormaps import apply
 from dvd.export.side_by_side import SideBySideWriter
+from dvd.resize import to_source_size
 from dvd.video import open_video
 
 
@@ -130,26 +130,52 @@ def test_global_range_covers_the_whole_video(tmp_path):
         for start in range(0, 30, 10):
             writer.write(values[start : start + 10], range(start, start + 10))
     assert [each.name for each in tmp_path.iterdir()] == ["out.mp4"], "the spool is gone"
-    low, high = writer.facts()["shown"]
+    ((low, high),) = (each["range"] for each in writer.facts()["shown"])
     assert (low, high) == pytest.approx((2.0, 4.0), abs=0.1)
     with open_video(tmp_path / "out.mp4") as video:
         gray = np.array([frame.rgb.mean() for frame in video])
     assert gray == pytest.approx(255 * np.clip((np.linspace(2, 4, 30) - low) / (high - low), 0, 1), abs=3)
 
 
-def test_global_range_of_large_frames_waits_at_a_smaller_size(tmp_path):
-    values = disparity(3, 1080, 1920)
-    options = ExportOptions(range="global", grayscale=True)
-    with open_writer("mp4", tmp_path / "out.mp4", info(height=1080, width=1920), options) as writer:
+def test_every_shot_has_one_range_of_its_own(tmp_path):
+    levels = np.concatenate([np.linspace(0.1, 0.3, 20), np.linspace(0.5, 0.9, 25)]).astype(np.float32)
+    values = np.broadcast_to(levels[:, None, None], (45, 48, 64))
+    with open_writer("mp4", tmp_path / "out.mp4", info(), ExportOptions(grayscale=True)) as writer:
+        writer.write(values[:12], range(12))
+        writer.write(values[12:20], range(12, 20))
+        writer.begin_shot()
+        writer.write(values[20:], range(20, 45))
+    first, second = writer.facts()["shown"]
+    assert (first["from_frame"], second["from_frame"]) == (0, 20)
+    assert first["range"] == pytest.approx([0.1, 0.3], abs=0.02)
+    assert second["range"] == pytest.approx([0.5, 0.9], abs=0.03)
+    with open_video(tmp_path / "out.mp4") as video:
+        gray = np.array([frame.rgb.mean() for frame in video])
+    assert len(gray) == 45
+    expected = np.concatenate([np.linspace(0, 255, 20), np.linspace(0, 255, 25)])
+    assert np.abs(gray - expected).max() < 8
+
+
+def test_what_stands_still_keeps_its_colour_within_a_shot(tmp_path):
+    """A near thing comes and goes; behind it nothing changes, and nothing may in the video."""
+    values = np.full((60, 48, 64), 0.2, dtype=np.float32)
+    values[20:40, :, 40:] = 0.9
+    with open_writer("mp4", tmp_path / "out.mp4", info(), ExportOptions(grayscale=True)) as writer:
+        writer.write(values, range(60))
+    with open_video(tmp_path / "out.mp4") as video:
+        still = np.array([frame.rgb[:, :24].mean() for frame in video])
+    assert np.ptp(still) < 2
+
+
+def test_frames_of_the_networks_size_are_shown_at_the_sources(tmp_path):
+    values = disparity(3, 24, 32)
+    options = ExportOptions(range="fixed", grayscale=True)
+    with open_writer("mp4", tmp_path / "out.mp4", info(), options, network=(24, 32)) as writer:
         writer.write(values, range(3))
-        (spool,) = [each for each in tmp_path.iterdir() if each.suffix == ".spool"]
-        writer._spool._file.flush()
-        assert spool.stat().st_size == 3 * 540 * 960 * 2
-    low, high = writer.facts()["shown"]
     with open_video(tmp_path / "out.mp4") as video:
         gray = next(video).rgb[..., 0]
-    expected = 255 * np.clip((values[0] - low) / (high - low), 0, 1)
-    assert np.abs(gray - expected).mean() < 2
+    expected = 255 * to_source_size(values[:1], (48, 64))[0]
+    assert np.abs(gray - expected).mean() < 6
 
 
 @pytest.mark.parametrize("container", ["in.mp4", "in.mkv"])
@@ -224,15 +250,13 @@ def test_a_start_that_is_not_zero_keeps_pictures_and_sound_together(tmp_path):
 
 def test_side_by_side(tmp_path):
     rgb = [np.full((48, 64, 3), (200, 30, 60), dtype=np.uint8)] * 5
-    options = ExportOptions(range="fixed", grayscale=True)
-    with SideBySideWriter(tmp_path / "both.mp4", info(), options) as writer:
-        writer.write_pairs(rgb[:2], disparity(2), [0, 1])
-        writer.write_pairs(rgb[2:], disparity(5)[2:], [2, 3, 4])
+    with SideBySideWriter(tmp_path / "both.mp4", info(), ExportOptions(grayscale=True)) as writer:
+        writer.write_pairs(rgb[:2], disparity(2), [0, 1], shown=(0.0, 1.0))
+        writer.write_pairs(rgb[2:], disparity(5)[2:], [2, 3, 4], shown=(0.0, 2.0))
     with open_video(tmp_path / "both.mp4") as video:
         assert (video.info.height, video.info.width) == (48, 128)
         frames = list(video)
     assert len(frames) == 5
-    assert np.abs(frames[4].rgb[:, 4:60].astype(int) - (200, 30, 60)).mean() < 5
-    assert np.abs(frames[4].rgb[:, 68:, 0] - 255 * disparity(5)[4][:, 4:]).mean() < 6
-    with pytest.raises(OptionError, match="'global'"):
-        SideBySideWriter(tmp_path / "no.mp4", info(), ExportOptions(range="global"))
+    assert np.abs(frames[1].rgb[:, 4:60].astype(int) - (200, 30, 60)).mean() < 5
+    assert np.abs(frames[1].rgb[:, 68:, 0] - 255 * disparity(5)[1][:, 4:]).mean() < 6
+    assert np.abs(frames[4].rgb[:, 68:, 0] - 255 / 2 * disparity(5)[4][:, 4:]).mean() < 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from synth import NTSC_FILM, disparity, info
 
@@ -147,7 +149,7 @@ def test_no_frame_leaves_nothing(tmp_path, name):
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("mode", ["rolling", "global"])
+@pytest.mark.parametrize("mode", ["rolling", "shot", "global"])
 @pytest.mark.parametrize("name", formats())
 def test_ctrl_c_keeps_what_is_finished(tmp_path, name, mode):
     path = tmp_path / f"out{suffix(name)}"
@@ -174,10 +176,10 @@ def test_ctrl_c_while_a_global_range_is_being_encoded(tmp_path, monkeypatch):
     writer.write(disparity(9), list(range(9)))
     encode = writer._encode
 
-    def interrupted(frame, pts, low, high):
+    def interrupted(frame, pts):
         if pts == 6:
             raise KeyboardInterrupt
-        encode(frame, pts, low, high)
+        encode(frame, pts)
 
     monkeypatch.setattr(writer, "_encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -205,6 +207,114 @@ def test_a_folder_with_other_things_is_never_replaced(tmp_path):
         open_writer("png16", folder, info(), ExportOptions(overwrite=True))
     with pytest.raises(OutputError, match="is a folder"):
         check_writable(folder, overwrite=True)
+
+
+@pytest.mark.parametrize("name", formats())
+def test_files_that_the_run_did_not_make_are_never_touched(tmp_path, name):
+    """Whatever a user calls a file, no temporary name is that name."""
+    path = tmp_path / f"out{suffix(name)}"
+    mine = [path.with_name(f"{path.stem}.part{path.suffix}"), path.with_name(f"{path.stem}.spool")]
+    for each in mine:
+        each.mkdir() if not each.suffix else each.write_text("mine")
+    write(name, path, disparity(3))
+    assert names(tmp_path) == sorted([path.name, *(each.name for each in mine)])
+    assert all(each.is_dir() or each.read_text() == "mine" for each in mine)
+
+
+@pytest.mark.parametrize("name", formats())
+def test_a_file_that_appears_at_the_path_meanwhile_is_left_alone(tmp_path, name):
+    path = tmp_path / f"out{suffix(name)}"
+    writer = open_writer(name, path, info())
+    writer.write(disparity(3), [0, 1, 2])
+    path.write_text("mine")
+    writer.close()
+    assert path.read_text() == "mine"
+    assert writer.path != path
+    assert kept_frames(name, writer.path) == 3
+
+
+def test_a_file_put_into_a_folder_of_frames_meanwhile_survives(tmp_path):
+    folder = tmp_path / "out_png16"
+    write("png16", folder, disparity(5))
+    with open_writer("png16", folder, info(), ExportOptions(overwrite=True)) as writer:
+        writer.write(disparity(2), [0, 1])
+        (folder / "notes.txt").write_text("mine")
+    assert names(folder) == ["frame_000000.png", "frame_000001.png", "notes.txt"]
+    assert names(tmp_path) == ["out_png16"]
+
+
+def test_results_have_the_permissions_of_any_new_file(tmp_path):
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    for name in ("mp4", "npz"):
+        write(name, tmp_path / f"out{suffix(name)}", disparity(2))
+        assert (tmp_path / f"out{suffix(name)}").stat().st_mode == usual
+
+
+def test_the_longest_name_that_the_disk_allows(tmp_path):
+    path = tmp_path / f"{'x' * 251}.mp4"
+    write("mp4", path, disparity(3))
+    assert names(tmp_path) == [path.name]
+
+
+def test_values_stay_at_the_networks_size_where_that_is_much_smaller(tmp_path):
+    values = disparity(4, 24, 32)
+    for name in ("npz", "png16"):
+        source = info(height=96, width=128)
+        with open_writer(name, tmp_path / f"out{suffix(name)}", source, network=(24, 32)) as writer:
+            writer.write(values, range(4))
+        assert writer.facts()["values_at"] == "network"
+        assert writer.facts()["size"] == [24, 32]
+        assert "bilinear" in writer.facts()["to_source_size"]
+    with np.load(tmp_path / "out.npz") as archive:
+        np.testing.assert_array_equal(archive["disparity"], values)
+        assert archive["source_size"].tolist() == [96, 128]
+        at_source = archive["disparity"]
+    # The rule that the JSON states.
+    restored = torch.nn.functional.interpolate(
+        torch.from_numpy(at_source)[:, None], size=(96, 128), mode="bilinear", align_corners=False
+    )[:, 0]
+    with open_writer("npz", tmp_path / "b.npz", source, ExportOptions(values_at="source"), (24, 32)) as writer:
+        writer.write(values, range(4))
+    assert writer.facts()["values_at"] == "source"
+    assert "to_source_size" not in writer.facts()
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npz")["disparity"], restored.numpy())
+    with Image.open(tmp_path / "out_png16" / "frame_000000.png") as picture:
+        assert picture.size == (32, 24)
+
+
+@pytest.mark.parametrize(("network", "at"), [((24, 32), "network"), ((25, 32), "source")])
+def test_a_quarter_of_the_pixels_is_much_smaller(network, at):
+    assert (ExportOptions().size_of_values(network, (48, 64)) == network) == (at == "network")
+
+
+def test_half_precision_and_compression(tmp_path):
+    values = disparity(9)
+    write("npz", tmp_path / "plain.npz", values)
+    writer = write("npz", tmp_path / "small.npz", values, ExportOptions(half=True, compress=True))
+    assert writer.facts()["dtype"] == "float16"
+    assert writer.facts()["compression"] == "bzip2"
+    with np.load(tmp_path / "small.npz") as archive:
+        np.testing.assert_array_equal(archive["disparity"], values.astype(np.float16))
+        assert archive["pts"].tolist() == list(range(9))
+    assert (tmp_path / "small.npz").stat().st_size < (tmp_path / "plain.npz").stat().st_size / 4
+    assert names(tmp_path) == ["plain.npz", "small.npz"]
+
+
+def test_half_precision_in_exr(tmp_path):
+    openexr = pytest.importorskip("OpenEXR", reason="the exr extra is not installed")
+    write("exr", tmp_path / "out_exr", disparity(1), ExportOptions(half=True))
+    with openexr.File(str(tmp_path / "out_exr" / "frame_000000.exr")) as file:
+        assert file.channels()["disparity"].pixels.dtype == np.float16
+
+
+def test_a_full_disk_while_compressing_keeps_the_plain_archive(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("dvd.export.npz.shutil.copyfileobj", full_after(None, 0))
+    writer = write("npz", tmp_path / "out.npz", disparity(3), ExportOptions(compress=True))
+    assert "is not compressed: the disk is full" in caplog.text
+    assert "compression" not in writer.facts()
+    assert names(tmp_path) == ["out.npz"]
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["disparity"], disparity(3))
 
 
 def test_the_input_itself_is_never_overwritten(tmp_path):
@@ -328,8 +438,8 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from synth import disparity, info
-from dvd.export import open_writer
-writer = open_writer("mp4", sys.argv[2], info())
+from dvd.export import ExportOptions, open_writer
+writer = open_writer("mp4", sys.argv[2], info(), ExportOptions(range="rolling"))
 for start in range(0, 300, 10):
     writer.write(disparity(10), list(range(start, start + 10)))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -340,17 +450,18 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_killed_process_leaves_a_playable_part(tmp_path):
     result = subprocess.run([sys.executable, "-c", KILLED, str(TESTS), str(tmp_path / "out.mp4")], check=False)
     assert result.returncode == -signal.SIGKILL
-    assert names(tmp_path) == ["out.part.mp4"]
-    assert decoded(tmp_path / "out.part.mp4") >= 150
+    (part,) = tmp_path.iterdir()
+    assert re.fullmatch(r"out\.[0-9a-f]{8}\.part\.mp4", part.name)
+    assert decoded(part) >= 150
     write("mp4", tmp_path / "out.mp4", disparity(3))
-    assert names(tmp_path) == ["out.mp4"], "the next run clears the old part away"
+    assert names(tmp_path) == sorted(["out.mp4", part.name]), "another run's part is not this one's to remove"
 
 
 def test_values_of_the_wrong_shape_are_a_programming_error(tmp_path):
     writer = open_writer("npz", tmp_path / "out.npz", info())
-    with pytest.raises(ValueError, match="expected T H W"):
+    with pytest.raises(ValueError, match="expected T h w"):
         writer.write(disparity(2, 10, 10), [0, 1])
-    with pytest.raises(ValueError, match="expected T H W"):
+    with pytest.raises(ValueError, match="expected T h w"):
         writer.write(disparity(2), [0])
     writer.write(disparity(0), [])
     assert writer.frames == 0
@@ -364,6 +475,7 @@ def test_values_of_the_wrong_shape_are_a_programming_error(tmp_path):
         {"fixed_range": (1.0, 1.0)},
         {"value_range": (0.0, float("nan"))},
         {"crf": 60},
+        {"values_at": "sauce"},
     ],
 )
 def test_options_outside_their_range(wrong):

@@ -20,7 +20,7 @@ from dvd.pipeline import Pipeline, predict_file
 from dvd.regressor import Regressor
 from dvd.resize import ToModelSize, model_size
 from dvd.stitch import RULES, Stitcher
-from dvd.stream import Settings, Stream, checked_frame
+from dvd.stream import Settings, checked_frame
 from dvd.types import DepthChunk
 from dvd.video import open_video
 from dvd.windows import plan
@@ -73,18 +73,17 @@ class ClipWork:
 
     def write(self) -> None:
         """Disparity at the model's size → at the source's → an mp4, as `dvd predict` writes it."""
-        stream = Stream(Regressor(self._pipeline.backbone), (), self._settings)
-        stream.source_size = self.source_size
-        outputs = Outputs(self._folder / "written.mp4", self.info, None, ExportOptions(overwrite=True))
+        outputs = Outputs(self._folder / "written.mp4", self.info, None, ExportOptions(overwrite=True), self.size)
         pts = iter(self._pts)
         try:
             for chunk in self._settled:
-                for piece in stream.at_source_size(chunk):
-                    outputs.write(piece.disparity, [next(pts) for _ in piece.disparity])
+                outputs.write(chunk, [next(pts) for _ in chunk.disparity])
             outputs.close()
         except BaseException:
             outputs.abort()
             raise
+        finally:
+            outputs.release()
 
     def end_to_end(self) -> None:
         """`dvd predict` from file to file, the stages side by side in threads."""

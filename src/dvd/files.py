@@ -1,0 +1,125 @@
+"""Write files so that a name never holds half of one, and so that two runs never write to the same name.
+
+A file grows beside its final path under a new random name and is renamed once it is whole. No name is ever guessed,
+so a file that this run did not make is never touched.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from dvd.errors import OutputError
+
+LONGEST_NAME = 255
+"""Bytes that a file name may have on every usual file system."""
+
+
+def make_aside(path: Path, folder: bool = False) -> Path:
+    """Make an empty file, or `folder`, beside `path` under a new name: `clip.1f3a9c04.part.mp4` for `clip.mp4`.
+
+    Raises OSError where the disk refuses.
+    """
+    while True:
+        aside = path.with_name(name_that_fits(path.stem, f".{secrets.token_hex(4)}.part{path.suffix}"))
+        try:
+            if folder:
+                aside.mkdir()
+            else:
+                aside.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return aside
+
+
+def name_that_fits(stem: str, ending: str) -> str:
+    """`stem` and `ending` as one name, the stem cut so that the name fits into `LONGEST_NAME` bytes."""
+    while len(os.fsencode(stem + ending)) > LONGEST_NAME:
+        stem = stem[:-1]
+    return stem + ending
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole folder, if it is there. Raises OSError where the disk refuses."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a new file that takes the place of `path` when the block ends; its folder is made.
+
+    If the block fails, the file that was there before stays. Raises OutputError where the disk refuses.
+    """
+    path, aside = Path(path), None
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside = make_aside(path)
+            with aside.open("wb") as file:
+                yield file
+            aside.replace(path)
+        except BaseException:
+            if aside is not None:
+                with suppress(OSError):
+                    aside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(f"{path}: {why_refused(error)}") from error
+
+
+def why_refused(error: Exception) -> str:
+    """Say why the disk refused, and what to do about it."""
+    code = getattr(error, "errno", None)
+    if code == errno.ENOSPC or code == getattr(errno, "EDQUOT", None):
+        return "the disk is full; free some space or choose another folder"
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "may not be written; choose another folder or change its permissions"
+    if code == errno.EFBIG:
+        return "the file grows larger than is allowed here; choose another disk or raise the limit (ulimit -f)"
+    if code in (errno.ENOTDIR, errno.ENOENT, errno.EEXIST):
+        return "its folder cannot be made; choose another folder"
+    if code == errno.ENAMETOOLONG:
+        return "the name is too long for this disk; choose a shorter one"
+    return f"cannot be written ({getattr(error, 'strerror', None) or error}); choose another folder"
+
+
+class Claim:
+    """The right to write the files that belong to `path`, held by one run at a time.
+
+    A lock file beside `path`, locked by the operating system: a run that dies lets go of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises OutputError if another run holds the claim, or where the disk refuses."""
+        # Imported here: a command that writes nothing should not wait for it.
+        from filelock import FileLock, Timeout
+
+        self._lock_path = path.with_name(name_that_fits(f".{path.name}", ".lock"))
+        self._lock = FileLock(self._lock_path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(blocking=False)
+        except Timeout as error:
+            raise OutputError(
+                f"{path.with_suffix('')}: another run is writing there; wait for it, or choose another output"
+            ) from error
+        except OSError as error:
+            raise OutputError(f"{path}: {why_refused(error)}") from error
+
+    def release(self) -> None:
+        """Let other runs write there; nothing is left of the lock."""
+        if self._lock.is_locked:
+            # The file goes while it is still locked: a run that opened it just before finds that it is gone, and the
+            # library makes it try again.
+            with suppress(OSError):
+                self._lock_path.unlink(missing_ok=True)
+            self._lock.release()

@@ -1,0 +1,103 @@
+"""Files are whole or not there, names are new, and one run at a time writes."""
+
+import errno
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from dvd.errors import OutputError
+from dvd.files import Claim, make_aside, name_that_fits, remove, replacing, why_refused
+
+
+def test_a_name_aside_is_new_and_keeps_the_ending(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    asides = [make_aside(path) for _ in range(20)]
+    assert len(set(asides)) == 20
+    assert all(each.parent == tmp_path and each.name.startswith("clip.") for each in asides)
+    assert all(each.name.endswith(".part.mp4") and each.stat().st_size == 0 for each in asides)
+    assert make_aside(tmp_path / "clip_png16", folder=True).is_dir()
+
+
+def test_a_name_aside_that_is_taken_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = iter(["aaaaaaaa", "bbbbbbbb"])
+    monkeypatch.setattr("dvd.files.secrets.token_hex", lambda _: next(tokens))
+    (tmp_path / "clip.aaaaaaaa.part.mp4").write_text("mine")
+    assert make_aside(tmp_path / "clip.mp4").name == "clip.bbbbbbbb.part.mp4"
+    assert (tmp_path / "clip.aaaaaaaa.part.mp4").read_text() == "mine"
+
+
+def test_a_long_stem_is_cut_between_characters() -> None:
+    assert name_that_fits("clip", ".mp4") == "clip.mp4"
+    assert name_that_fits("x" * 300, ".json") == "x" * 250 + ".json"
+    assert name_that_fits("é" * 126, ".mp4") == "é" * 125 + ".mp4"
+
+
+def test_a_replaced_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "notes.txt"
+    with replacing(path) as file:
+        file.write(b"first")
+    with suppress(RuntimeError), replacing(path) as file:
+        file.write(b"half of the sec")
+        raise RuntimeError
+    assert path.read_bytes() == b"first"
+    assert [each.name for each in path.parent.iterdir()] == ["notes.txt"]
+    with pytest.raises(OutputError, match=r"a\.txt: its folder cannot be made"), replacing(path / "a.txt"):
+        pass
+
+
+def test_why_a_disk_refuses() -> None:
+    assert why_refused(OSError(errno.ENOSPC, "")).startswith("the disk is full")
+    assert why_refused(OSError(errno.EROFS, "")).startswith("may not be written")
+    assert why_refused(OSError(errno.EIO, "input/output error")) == (
+        "cannot be written (input/output error); choose another folder"
+    )
+
+
+def test_a_claim_is_held_by_one_at_a_time_and_leaves_nothing(tmp_path: Path) -> None:
+    claim = Claim(tmp_path / "clip.json")
+    with pytest.raises(OutputError, match="clip: another run is writing there; wait for it, or choose another output"):
+        Claim(tmp_path / "clip.json")
+    Claim(tmp_path / "other.json").release()
+    claim.release()
+    claim.release()
+    assert list(tmp_path.iterdir()) == []
+    Claim(tmp_path / "clip.json").release()
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from dvd.files import Claim
+claim = Claim(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_process_that_is_killed_lets_go_of_its_claim(tmp_path: Path) -> None:
+    path = tmp_path / "clip.json"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(OutputError, match="another run is writing there"):
+        Claim(path)
+    holder.kill()
+    holder.communicate()
+    Claim(path).release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_removing_takes_files_folders_and_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    remove(tmp_path / "link")
+    assert (tmp_path / "folder" / "file").exists()
+    remove(tmp_path / "folder")
+    remove(tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == []

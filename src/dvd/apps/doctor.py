@@ -137,9 +137,16 @@ def _processor() -> str:
 
     from dvd.hardware import cpu_flags, cpu_name, fast_bfloat16
 
-    wanted = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-    has = ", ".join(flag for flag in wanted if flag in cpu_flags()) or "no known vector instructions"
-    half = "multiplies bfloat16 fast" if fast_bfloat16(torch.device("cpu")) else "does not multiply bfloat16 fast"
+    wanted = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
+    flags = cpu_flags()
+    has = "vector instructions unknown"
+    if flags is not None:
+        has = ", ".join(flag for flag in wanted if flag in flags) or "none of the vector instructions that matter"
+    half = {
+        True: "multiplies bfloat16 fast",
+        False: "does not multiply bfloat16 fast",
+        None: "unknown whether it multiplies bfloat16 fast",
+    }[fast_bfloat16(torch.device("cpu"))]
     return f"{cpu_name()}, {os.cpu_count()} threads ({torch.get_num_threads()} used): {has}; {half}"
 
 

@@ -152,7 +152,7 @@ def _control_groups(mount: Path, own: Path) -> Iterator[tuple[Path, tuple[str, s
     Inside a container the group's path may be the one outside, of which only the root can be seen.
     """
     try:
-        lines = [line.split(":", 2) for line in own.read_text(encoding="utf-8").splitlines()]
+        lines = [line.split(":", 2) for line in _text(own).splitlines()]
     except OSError:
         lines = []
     groups = [(mount, "/", CGROUP_2), (mount / "memory", "/", CGROUP_1)]
@@ -171,20 +171,24 @@ def _left(folder: Path, files: tuple[str, str, str]) -> int | None:
     """Bytes left in one control group; its page cache can be given back, so it does not count as used."""
     limit, used, cache_key = files
     try:
-        most, now = (folder / limit).read_text().strip(), int((folder / used).read_text())
-        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        most, now = (_text(folder / name).strip() for name in (limit, used))
+        stat = dict(line.split() for line in _text(folder / "memory.stat").splitlines())
         if most == "max" or int(most) >= NO_LIMIT:
             return None
-        return max(int(most) - now + int(stat.get(cache_key, 0)), 0)
+        return max(int(most) - int(now) + int(stat.get(cache_key, 0)), 0)
     except (OSError, ValueError):
         return None
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 @cache
 def _cpuinfo() -> Mapping[str, str]:
     """`/proc/cpuinfo` of Linux; empty elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = _text(Path("/proc/cpuinfo")).splitlines()
     except OSError:
         return {}
     pairs = (line.partition(":") for line in lines)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +21,11 @@ from dvd.types import VideoInfo
 log = logging.getLogger(__name__)
 
 DEFAULT_FORMAT = "mp4"
+
+WINDOWS = os.name == "nt"
+REFUSED_BY_WINDOWS = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+DEVICES_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\..*)?", re.IGNORECASE | re.DOTALL)
+"""File names that Windows takes for devices, whatever their ending."""
 
 
 class Outputs:
@@ -88,7 +95,7 @@ def place(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> dict[str
     chosen = _format_of_file(out)
     if chosen is None:
         wanted = list(dict.fromkeys(formats or [DEFAULT_FORMAT]))
-        return {format: out / f"{info.name}{suffix(format, info.is_image)}" for format in wanted}
+        return {format: out / legal_name(f"{info.name}{suffix(format, info.is_image)}") for format in wanted}
     if formats and list(formats) != [chosen]:
         raise OptionError(f"{out}: names one {chosen} file but the formats are {', '.join(formats)}; give a folder")
     return {chosen: out}
@@ -96,7 +103,15 @@ def place(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> dict[str
 
 def sidecar_place(out: Path, info: VideoInfo) -> Path:
     """Where the JSON lies: `clip.json` beside `clip.mp4`."""
-    return out / f"{info.name}.json" if _format_of_file(out) is None else out.with_suffix(".json")
+    return out / legal_name(f"{info.name}.json") if _format_of_file(out) is None else out.with_suffix(".json")
+
+
+def legal_name(name: str) -> str:
+    """The name itself, or on Windows one without the characters, endings and names of devices that it refuses."""
+    if not WINDOWS:
+        return name
+    legal = REFUSED_BY_WINDOWS.sub("_", name).rstrip(". ")
+    return f"_{legal}" if not legal or DEVICES_OF_WINDOWS.fullmatch(legal) else legal
 
 
 def _format_of_file(out: Path) -> str | None:

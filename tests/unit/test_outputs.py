@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dvd import outputs
 from dvd.errors import OptionError, OutputError
-from dvd.outputs import Outputs, place, sidecar_place
+from dvd.outputs import Outputs, legal_name, place, sidecar_place
 from dvd.types import VideoInfo
 
 
@@ -66,3 +67,32 @@ def test_range_and_count_grow_with_every_piece(tmp_path: Path) -> None:
     assert outputs.frames == 3
     assert outputs.range == (0.25, 0.75)
     assert [path.name for path in tmp_path.iterdir()] == ["street.npz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "legal"),
+    [
+        ("street.mp4", "street.mp4"),
+        ("12:30:05.mp4", "12_30_05.mp4"),
+        ('a<b>c"d|e?f*g\\h\n.npz', "a_b_c_d_e_f_g_h_.npz"),
+        ("CON.mp4", "_CON.mp4"),
+        ("nul", "_nul"),
+        ("com1 .tar.mp4", "_com1 .tar.mp4"),
+        ("console.mp4", "console.mp4"),
+        ("take 3. ", "take 3"),
+        ("...", "_"),
+        ("Straße_日本.mp4", "Straße_日本.mp4"),
+    ],
+)
+def test_names_are_made_legal_on_windows_only(name: str, legal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "WINDOWS", False)
+    assert legal_name(name) == name
+    monkeypatch.setattr(outputs, "WINDOWS", True)
+    assert legal_name(name) == legal
+
+
+def test_all_files_of_an_input_have_legal_names_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "WINDOWS", True)
+    odd = VideoInfo("9:30", Path("9:30.mov"), 8, 6, Fraction(25), Fraction(1, 25))
+    assert place(tmp_path, odd, ["mp4", "png16"]) == {"mp4": tmp_path / "9_30.mp4", "png16": tmp_path / "9_30_png16"}
+    assert sidecar_place(tmp_path, odd) == tmp_path / "9_30.json"

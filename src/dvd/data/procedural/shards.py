@@ -125,7 +125,7 @@ def _is_done(folder: Path, order: ShardOrder) -> bool:
     meta = folder / order.name / "meta.json"
     if not meta.is_file():
         return False
-    if json.loads(meta.read_text())["order"] != asdict(order):
+    if json.loads(meta.read_text(encoding="utf-8"))["order"] != asdict(order):
         raise OutputError(f"{meta.parent} holds other samples: choose an empty folder or delete it")
     return True
 
@@ -147,7 +147,7 @@ def _write(folder: Path, order: ShardOrder) -> None:
         np.save(aside / "rgb.npy", np.stack([clip.rgb for clip in clips]))
         np.save(aside / "disparity.npy", np.stack([(1.0 / clip.depth_m).astype(np.float16) for clip in clips]))
         np.save(aside / "intrinsics.npy", np.stack([clip.intrinsics for clip in clips]))
-        (aside / "meta.json").write_text(json.dumps({"order": asdict(order), "clips": about}))
+        (aside / "meta.json").write_text(json.dumps({"order": asdict(order), "clips": about}), encoding="utf-8")
         shutil.rmtree(folder / order.name, ignore_errors=True)
         aside.rename(folder / order.name)
     except OSError as error:

@@ -88,7 +88,7 @@ def _run_asked_for(
     yield (
         "would need",
         f"about {_gb(need.total)}: program and weights {_gb(need.weights)}, activations {_gb(need.activations)}, "
-        f"frames {_gb(need.frames)}; whatever the length of the video",
+        f"frames {_gb(need.frames)} of a 1920 × 1080 video; whatever its length",
     )
     if free is not None and need.total > free:
         problems.append(
@@ -124,12 +124,13 @@ class _Model:
         from dvd.evaluate.speed.memory import mini_need, need_of, wan_need
 
         if self.backbone is not None:
-            return need_of(self.backbone, size, settings.window, settings.overlap, dtype)
+            return need_of(self.backbone, size, settings.window, settings.overlap, dtype, USUAL_SOURCE)
         if self.is_mini:
-            return mini_need(size, settings.window, settings.overlap, dtype)
+            return mini_need(size, settings.window, settings.overlap, dtype, USUAL_SOURCE)
         import torch
 
-        return wan_need(size, settings.window, settings.overlap, dtype, torch.device("cpu"))
+        device = torch.device("cpu")
+        return wan_need(size, settings.window, settings.overlap, dtype, device, source=USUAL_SOURCE)
 
 
 def _processor() -> str:

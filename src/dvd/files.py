@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,11 @@ from dvd.errors import OutputError
 
 LONGEST_NAME = 255
 """Bytes that a file name may have on every usual file system."""
+
+WINDOWS = os.name == "nt"
+REFUSED_BY_WINDOWS = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+DEVICES_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\..*)?", re.IGNORECASE | re.DOTALL)
+"""File names that Windows takes for devices, whatever their ending."""
 
 
 def make_aside(path: Path, folder: bool = False) -> Path:
@@ -43,6 +49,14 @@ def name_that_fits(stem: str, ending: str) -> str:
     while len(os.fsencode(stem + ending)) > LONGEST_NAME:
         stem = stem[:-1]
     return stem + ending
+
+
+def legal_name(name: str) -> str:
+    """The name itself, or on Windows one without the characters, endings and names of devices that it refuses."""
+    if not WINDOWS:
+        return name
+    legal = REFUSED_BY_WINDOWS.sub("_", name).rstrip(". ")
+    return f"_{legal}" if not legal or DEVICES_OF_WINDOWS.fullmatch(legal) else legal
 
 
 def remove(path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
+from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from dvd.errors import OptionError, unknown
 
@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
+"""Instruction sets of x86 with which torch was measured to be faster in bfloat16 than in float32."""
+UNMEASURED_BFLOAT16 = frozenset({"bf16", "svebf16", "sve_bf16"})
+"""Those of Arm: torch has fast matrix products for them, but not for every 3D convolution, and nobody has timed it."""
+LINUX_NAMES = {"avx512_f": "avx512f", "neon": "asimd"}
+"""Instruction sets that torch names otherwise than Linux does."""
+
+CGROUP_MOUNT = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
+CGROUP_2 = ("memory.max", "memory.current", "inactive_file")
+CGROUP_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+"""Files with the limit and the use of a control group in bytes, and the line of its `memory.stat` for page cache."""
+NO_LIMIT = 2**60
+"""Version 1 writes about 2⁶³ where there is no limit."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -53,20 +68,29 @@ def choose_dtype(name: str, device: torch.device, card: ModelCard) -> tuple[torc
         return getattr(torch, name), "asked for"
     if not card.bfloat16:
         return torch.float32, f"{card.name} is not known to be good enough in bfloat16"
-    if not fast_bfloat16(device):
+    fast = fast_bfloat16(device)
+    if fast is None:
+        return (
+            torch.float32,
+            f"it is not known whether {device_name(device)} multiplies bfloat16 fast, which can be tried",
+        )
+    if not fast:
         return torch.float32, f"{device_name(device)} does not multiply bfloat16 fast"
     return torch.bfloat16, f"{device_name(device)} multiplies bfloat16 fast"
 
 
-def fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device has instructions that multiply bfloat16, so that it is faster than float32."""
+def fast_bfloat16(device: torch.device) -> bool | None:
+    """Whether the device computes faster in bfloat16 than in float32; None where that is not known."""
     import torch
 
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device.type == "mps":
         return torch.backends.mps.is_macos_or_newer(14, 0)
-    return bool(cpu_flags() & {"avx512_bf16", "amx_bf16"})
+    flags = cpu_flags()
+    if flags is None or flags & UNMEASURED_BFLOAT16:
+        return None
+    return bool(flags & FAST_BFLOAT16)
 
 
 def device_name(device: torch.device) -> str:
@@ -79,17 +103,25 @@ def device_name(device: torch.device) -> str:
 
 
 def cpu_name() -> str:
-    """The processor's own name where the system tells it."""
-    return _cpuinfo().get("model name") or platform.processor() or platform.machine() or "this processor"
+    """The processor's own name where the system or torch knows it."""
+    known = _cpuinfo().get("model name") or _torch_capabilities().get("cpu_name")
+    return known or platform.processor() or platform.machine() or "this processor"
 
 
-def cpu_flags() -> frozenset[str]:
-    """The processor's instruction sets as Linux names them; empty elsewhere."""
-    return frozenset(_cpuinfo().get("flags", "").split())
+def cpu_flags() -> frozenset[str] | None:
+    """The processor's instruction sets, named as Linux names them; None where neither Linux nor torch lists them."""
+    listed = _cpuinfo().get("flags") or _cpuinfo().get("Features")  # on x86, on Arm
+    if listed:
+        return frozenset(listed.split())
+    known = {LINUX_NAMES.get(name, name): has for name, has in _torch_capabilities().items() if isinstance(has, bool)}
+    return frozenset(name for name, has in known.items() if has) if known else None
 
 
 def available_memory(device: torch.device) -> int | None:
-    """Bytes that can be had now: free memory of the GPU, or of this machine within its container; None if untold."""
+    """Bytes that are free: of a CUDA device, or of this machine within its container; None if the system hides it.
+
+    Apple's GPU shares the memory of the machine.
+    """
     import torch
 
     if device.type == "cuda":
@@ -99,36 +131,74 @@ def available_memory(device: torch.device) -> int | None:
 
 
 def _machine_memory() -> int | None:
+    """Bytes that programs can get without swapping."""
+    import psutil
+
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+        return psutil.virtual_memory().available
+    except (OSError, RuntimeError, psutil.Error):
         return None
+
+
+def _container_memory(mount: Path = CGROUP_MOUNT, own: Path = OWN_CGROUP) -> int | None:
+    """Bytes that the tightest control group around this process leaves; None where none has a limit."""
+    left = [_left(folder, files) for folder, files in _control_groups(mount, own)]
+    return min((value for value in left if value is not None), default=None)
+
+
+def _control_groups(mount: Path, own: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """The folder of this process's group and those of all groups around it, in versions 2 and 1, with their files.
+
+    Inside a container the group's path may be the one outside, of which only the root can be seen.
+    """
+    try:
+        lines = [line.split(":", 2) for line in _text(own).splitlines()]
     except OSError:
-        pages = {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= set(getattr(os, "sysconf_names", ()))
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if pages else None
+        lines = []
+    groups = [(mount, "/", CGROUP_2), (mount / "memory", "/", CGROUP_1)]
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        if not controllers:
+            groups.append((mount, path, CGROUP_2))
+        elif "memory" in controllers.split(","):
+            groups.append((mount / "memory", path, CGROUP_1))
+    for base, path, files in groups:
+        inner = PurePosixPath(path.strip("/"))
+        for group in (inner, *inner.parents):
+            yield base / group, files
 
 
-def _container_memory(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What the control group (version 2, then 1) leaves; its page cache can be given back, so it does not count."""
-    for limit, used, cache_key in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        try:
-            most, now = (root / limit).read_text().strip(), int((root / used).read_text())
-            stat = dict(line.split() for line in ((root / used).parent / "memory.stat").read_text().splitlines())
-        except (OSError, ValueError):
-            continue
-        return None if most == "max" else max(int(most) - now + int(stat.get(cache_key, 0)), 0)
-    return None
+def _left(folder: Path, files: tuple[str, str, str]) -> int | None:
+    """Bytes left in one control group; its page cache can be given back, so it does not count as used."""
+    limit, used, cache_key = files
+    try:
+        most, now = (_text(folder / name).strip() for name in (limit, used))
+        stat = dict(line.split() for line in _text(folder / "memory.stat").splitlines())
+        if most == "max" or int(most) >= NO_LIMIT:
+            return None
+        return max(int(most) - int(now) + int(stat.get(cache_key, 0)), 0)
+    except (OSError, ValueError):
+        return None
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 @cache
-def _cpuinfo() -> dict[str, str]:
+def _cpuinfo() -> Mapping[str, str]:
+    """`/proc/cpuinfo` of Linux; empty elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = _text(Path("/proc/cpuinfo")).splitlines()
     except OSError:
         return {}
     pairs = (line.partition(":") for line in lines)
     return {key.strip(): value.strip() for key, colon, value in pairs if colon}
+
+
+@cache
+def _torch_capabilities() -> Mapping[str, Any]:
+    """The processor as torch describes it on every system; empty before torch 2.10."""
+    import torch
+
+    describe = getattr(torch.cpu, "get_capabilities", None)
+    return describe() if describe else {}

@@ -13,7 +13,7 @@ from typing import Any
 from dvd.errors import OptionError
 from dvd.export import ExportOptions, Writer, check_writable, format_of, open_writer, suffix
 from dvd.export.sidecar import read_sidecar, write_sidecar
-from dvd.files import Claim, name_that_fits
+from dvd.files import Claim, legal_name, name_that_fits
 from dvd.types import DepthChunk, VideoInfo
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def output_paths(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> d
         wanted = list(dict.fromkeys(formats or [DEFAULT_FORMAT]))
         endings = {format: suffix(format, info.is_image) for format in wanted}
         stem = _stem(info, endings.values())
-        return {format: out / f"{stem}{ending}" for format, ending in endings.items()}
+        return {format: out / legal_name(f"{stem}{ending}") for format, ending in endings.items()}
     if formats and list(formats) != [chosen]:
         raise OptionError(f"{out}: names one {chosen} file but the formats are {', '.join(formats)}; give a folder")
     return {chosen: out}
@@ -136,7 +136,7 @@ def sidecar_path(out: Path, info: VideoInfo, formats: Sequence[str] | None = Non
     if _format_of_file(out) is not None:
         return out.with_name(name_that_fits(out.stem, SIDECAR))
     endings = [suffix(format, info.is_image) for format in formats or [DEFAULT_FORMAT]]
-    return out / f"{_stem(info, endings)}{SIDECAR}"
+    return out / legal_name(f"{_stem(info, endings)}{SIDECAR}")
 
 
 def _stem(info: VideoInfo, endings: Iterable[str]) -> str:

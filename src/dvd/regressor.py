@@ -43,6 +43,19 @@ class Regressor:
         return disparity[:, :, :frames].clamp(-1, 1).add(1).div(2)
 
     def _pass(self, signed: Tensor, tau: float) -> Tensor:
+        try:
+            return self._disparity(signed, tau)
+        except (RuntimeError, TypeError) as error:
+            if self.backbone.device.type != "mps" or not _is_unsupported(error):
+                raise
+            reason = " ".join(str(error).split())[:120]
+            log.warning(
+                "Apple's GPU cannot run %s (%s); going on in float32 on the CPU", self.backbone.card.name, reason
+            )
+            self.backbone.to("cpu", torch.float32)
+        return self._disparity(signed, tau)
+
+    def _disparity(self, signed: Tensor, tau: float) -> Tensor:
         latent = self.backbone.encode(signed.to(self.backbone.device, self.backbone.dtype))
         depth_latent = self.backbone.forward(latent, TIMESTEPS * tau)
         return self.backbone.decode(depth_latent).float()
@@ -69,6 +82,11 @@ class Regressor:
                 return disparity
         name = self.backbone.card.name
         raise ModelError(f"model '{name}' predicts values that are not finite; its weights are damaged, get them again")
+
+
+def _is_unsupported(error: Exception) -> bool:
+    """Whether an operation or number format is missing from torch's MPS; most messages say "not supported on MPS"."""
+    return isinstance(error, NotImplementedError) or "support" in str(error)
 
 
 def check_tau(tau: float) -> None:

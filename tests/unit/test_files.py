@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dvd import files
 from dvd.errors import OutputError
-from dvd.files import Claim, make_aside, name_that_fits, remove, replacing, why_refused
+from dvd.files import Claim, legal_name, make_aside, name_that_fits, remove, replacing, why_refused
 
 
 def test_a_name_aside_is_new_and_keeps_the_ending(tmp_path: Path) -> None:
@@ -101,3 +102,25 @@ def test_removing_takes_files_folders_and_what_is_not_there(tmp_path: Path) -> N
     remove(tmp_path / "folder")
     remove(tmp_path / "folder")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "legal"),
+    [
+        ("street.mp4", "street.mp4"),
+        ("12:30:05.mp4", "12_30_05.mp4"),
+        ('a<b>c"d|e?f*g\\h\n.npz', "a_b_c_d_e_f_g_h_.npz"),
+        ("CON.mp4", "_CON.mp4"),
+        ("nul", "_nul"),
+        ("com1 .tar.mp4", "_com1 .tar.mp4"),
+        ("console.mp4", "console.mp4"),
+        ("take 3. ", "take 3"),
+        ("...", "_"),
+        ("Straße_日本.mp4", "Straße_日本.mp4"),
+    ],
+)
+def test_names_are_made_legal_on_windows_only(name: str, legal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "WINDOWS", False)
+    assert legal_name(name) == name
+    monkeypatch.setattr(files, "WINDOWS", True)
+    assert legal_name(name) == legal

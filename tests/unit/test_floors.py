@@ -13,7 +13,7 @@ import dvd
 ROOT = Path(dvd.__file__).parent
 
 FLOORS = (
-    {"types", "errors", "files", "threads", "shots", "windows", "align", "losses", "metrics"},
+    {"types", "errors", "files", "threads", "processes", "shots", "windows", "align", "losses", "metrics"},
     {"video", "export", "backbones", "hardware", "resize", "record"},
     {"regressor", "stitch", "outputs", "data"},
     {"stream", "pipeline", "train", "evaluate"},

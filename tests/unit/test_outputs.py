@@ -125,3 +125,11 @@ def test_a_very_long_name_is_cut_alike_for_every_output(tmp_path: Path) -> None:
     assert {path.name.partition("_")[0].partition(".")[0] for path in paths} == {"é" * 124}
     for path in paths:
         path.touch()
+
+
+def test_all_files_of_an_input_have_legal_names_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dvd.files.WINDOWS", True)
+    odd = VideoInfo("9:30", Path("9:30.mov"), 8, 6, Fraction(25), Fraction(1, 25))
+    expected = {"mp4": tmp_path / "9_30.mp4", "png16": tmp_path / "9_30_png16"}
+    assert output_paths(tmp_path, odd, ["mp4", "png16"]) == expected
+    assert sidecar_path(tmp_path, odd) == tmp_path / "9_30.json"

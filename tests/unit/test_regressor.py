@@ -101,3 +101,62 @@ def test_a_model_that_is_never_finite_is_damaged(dtype: torch.dtype) -> None:
     with pytest.raises(ModelError, match="model 'echo' predicts values that are not finite"):
         Regressor(backbone)(torch.rand(1, 3, 1, 8, 8), 0.5)
     assert backbone.dtype == dtype
+
+
+class OnMps(Echo):
+    """Fails with `error` until it is moved off Apple's GPU."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(torch.bfloat16)
+        self.device = torch.device("mps")
+        self.error = error
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Echo":
+        self.device = torch.device(device or self.device)
+        return super().to(dtype=dtype)
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        if self.device.type == "mps":
+            raise self.error
+        return super().encode(rgb)
+
+
+@pytest.fixture
+def no_mps_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors that are sent to Apple's GPU stay where they are."""
+    move = Tensor.to
+    monkeypatch.setattr(Tensor, "to", lambda x, device, dtype: move(x, dtype=dtype))
+
+
+@pytest.mark.usefixtures("no_mps_needed")
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotImplementedError("The operator 'aten::slow_conv3d' is not currently implemented for the MPS device."),
+        RuntimeError("Conv3D is only supported on MPS for MacOS_13_2 or newer"),
+        TypeError("BFloat16 is not supported on MPS"),
+    ],
+)
+def test_what_apples_gpu_cannot_do_goes_on_the_cpu_with_one_warning(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    backbone = OnMps(error)
+    regressor = Regressor(backbone)
+    rgb = torch.rand(1, 3, 5, 8, 8)
+    for _ in range(2):
+        torch.testing.assert_close(regressor(rgb, 0.5), rgb[:, :1])
+    assert (backbone.device.type, backbone.dtype) == ("cpu", torch.float32)
+    [record] = caplog.records
+    assert "going on in float32 on the CPU" in record.getMessage()
+    assert str(error) in record.getMessage()
+
+
+@pytest.mark.usefixtures("no_mps_needed")
+def test_apples_gpu_out_of_memory_and_faults_elsewhere_are_not_hidden() -> None:
+    with pytest.raises(RuntimeError, match="out of memory"):
+        Regressor(OnMps(RuntimeError("MPS backend out of memory")))(torch.rand(1, 3, 1, 8, 8), 0.5)
+    elsewhere = OnMps(NotImplementedError("fault"))
+    elsewhere.device = torch.device("meta")
+    elsewhere.decode = lambda latent: (_ for _ in ()).throw(NotImplementedError("fault"))  # type: ignore[method-assign]
+    with pytest.raises(NotImplementedError, match="fault"):
+        Regressor(elsewhere)(torch.rand(1, 3, 1, 8, 8), 0.5)

@@ -32,6 +32,8 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that `argv` (default: the process's own) names; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # not every console's encoding has "→", or every letter of a file's name
+        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     show_log()
     try:
         args = _parse(sys.argv[1:] if argv is None else list(argv))

@@ -88,7 +88,7 @@ def _run_asked_for(
     yield (
         "would need",
         f"about {_gb(need.total)}: program and weights {_gb(need.weights)}, activations {_gb(need.activations)}, "
-        f"frames {_gb(need.frames)}; whatever the length of the video",
+        f"frames {_gb(need.frames)} of a 1920 × 1080 video; whatever its length",
     )
     if free is not None and need.total > free:
         problems.append(
@@ -124,12 +124,13 @@ class _Model:
         from dvd.evaluate.speed.memory import mini_need, need_of, wan_need
 
         if self.backbone is not None:
-            return need_of(self.backbone, size, settings.window, settings.overlap, dtype)
+            return need_of(self.backbone, size, settings.window, settings.overlap, dtype, USUAL_SOURCE)
         if self.is_mini:
-            return mini_need(size, settings.window, settings.overlap, dtype)
+            return mini_need(size, settings.window, settings.overlap, dtype, USUAL_SOURCE)
         import torch
 
-        return wan_need(size, settings.window, settings.overlap, dtype, torch.device("cpu"))
+        device = torch.device("cpu")
+        return wan_need(size, settings.window, settings.overlap, dtype, device, source=USUAL_SOURCE)
 
 
 def _processor() -> str:
@@ -137,9 +138,16 @@ def _processor() -> str:
 
     from dvd.hardware import cpu_flags, cpu_name, fast_bfloat16
 
-    wanted = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-    has = ", ".join(flag for flag in wanted if flag in cpu_flags()) or "no known vector instructions"
-    half = "multiplies bfloat16 fast" if fast_bfloat16(torch.device("cpu")) else "does not multiply bfloat16 fast"
+    wanted = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
+    flags = cpu_flags()
+    has = "vector instructions unknown"
+    if flags is not None:
+        has = ", ".join(flag for flag in wanted if flag in flags) or "none of the vector instructions that matter"
+    half = {
+        True: "multiplies bfloat16 fast",
+        False: "does not multiply bfloat16 fast",
+        None: "unknown whether it multiplies bfloat16 fast",
+    }[fast_bfloat16(torch.device("cpu"))]
     return f"{cpu_name()}, {os.cpu_count()} threads ({torch.get_num_threads()} used): {has}; {half}"
 
 

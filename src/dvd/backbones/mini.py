@@ -223,7 +223,7 @@ def save(folder: Path, network: MiniNetwork, vae: WanVAE, card: ModelCard, dtype
 
     folder.mkdir(parents=True, exist_ok=True)
     config = {"backbone": "mini", "card": asdict(card), **replace(network.config, vae=vae.config).to_json()}
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     decoder = {name: value for name, value in vae.state_dict().items() if name.startswith(("decoder.", "conv2."))}
     for file, state in (("network.safetensors", network.state_dict()), ("vae.safetensors", decoder)):
         save_file({name: _half(value, dtype) for name, value in state.items()}, str(folder / file))
@@ -249,7 +249,7 @@ def read_config(folder: Path) -> tuple[MiniConfig, ModelCard]:
     """The sizes and the card in `config.json`."""
     path = folder / "config.json"
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
         card = ModelCard(**_tuples(values["card"]))
         return MiniConfig.from_json(values), card
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -119,7 +119,7 @@ def write_latents(
 def read_order(folder: Path) -> LatentOrder:
     """What a cache holds; InputError where there is none."""
     try:
-        values = json.loads((folder / "order.json").read_text())
+        values = json.loads((folder / "order.json").read_text(encoding="utf-8"))
         return LatentOrder(**{**values, "size": tuple(values["size"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{folder} is not a latent cache ({error}); make one with dvd data cache") from error
@@ -150,7 +150,7 @@ def _claim(folder: Path, order: LatentOrder) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(order), indent=1))
+        path.write_text(json.dumps(asdict(order), indent=1), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error}); choose another place or make room") from error
 

@@ -71,7 +71,7 @@ def rigid(similarity: np.ndarray) -> np.ndarray:
 def read_table(path: Path, *widths: int) -> np.ndarray:
     """Numbers in rows as `N width`, with one of the `widths`; commas are blanks, `#` begins a comment."""
     with reading(path):
-        lines = (line.split("#")[0].replace(",", " ").split() for line in path.read_text().splitlines())
+        lines = (line.split("#")[0].replace(",", " ").split() for line in path.read_text(encoding="utf-8").splitlines())
         rows = [[float(word) for word in words] for words in lines if words]
         if not rows or len(rows[0]) not in widths or any(len(row) != len(rows[0]) for row in rows):
             raise BadSample(str(path), f"is no table with rows of {' or '.join(map(str, widths))} numbers")
@@ -120,7 +120,7 @@ def read_kitti_calibration(path: Path) -> dict[str, np.ndarray]:
     """KITTI's `name: numbers`; what is no number, such as the date, is left out."""
     found = {}
     with reading(path):
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8").splitlines():
             name, _, values = line.partition(":")
             try:
                 found[name.strip()] = np.array([float(word) for word in values.split()])
@@ -154,7 +154,7 @@ def read_colmap_images(path: Path) -> dict[str, np.ndarray]:
     """COLMAP's images.txt: file name, as written there → pose; every second line (key points) is passed over."""
     found = {}
     with reading(path, IndexError):
-        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
         for line in lines[::2]:
             words = line.split()
             if not words:

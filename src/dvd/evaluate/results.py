@@ -86,7 +86,7 @@ def write(results: Results, path: Path) -> None:
 def read(path: Path) -> Results:
     """What `write` wrote; InputError where the file is none of ours."""
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
         if values["format"] != FORMAT:
             raise ValueError(f"format {values['format']}, not {FORMAT}")
         sequences = tuple(SequenceResult(**sequence) for sequence in values.pop("sequences"))

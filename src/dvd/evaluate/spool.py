@@ -51,11 +51,11 @@ class PredictionFile:
         return np.frombuffer(self._file.read(self._frame_bytes), np.float32).reshape(self.size)
 
     def keep(self) -> None:
-        """Lets the file outlive `close` under the name that it was to be `kept` as."""
+        """Finishes the file under the name that it was to be `kept` as; frames can be added and read no more."""
         if self._part is None or self._kept is None:
             return
         with self._writing():
-            self._file.flush()
+            self._file.close()  # Windows renames no file that is open.
             self._part.replace(self._kept)
 
     def close(self) -> None:

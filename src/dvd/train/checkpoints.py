@@ -69,7 +69,7 @@ class Checkpoints:
             if main:
                 if self.average.kept:
                     save_file({name: value.contiguous() for name, value in self.average.kept.items()}, part / AVERAGE)
-                (part / ABOUT).write_text(json.dumps({"step": step}))
+                (part / ABOUT).write_text(json.dumps({"step": step}), encoding="utf-8")
             self.accelerator.wait_for_everyone()
             if main:
                 shutil.rmtree(whole, ignore_errors=True)
@@ -85,7 +85,7 @@ class Checkpoints:
             return 0
         latest = found[-1]
         try:
-            step = int(json.loads((latest / ABOUT).read_text())["step"])
+            step = int(json.loads((latest / ABOUT).read_text(encoding="utf-8"))["step"])
             with self._weights_are_ours():
                 self.accelerator.load_state(str(latest))
             if self.average.kept:

@@ -86,7 +86,7 @@ def claim(recipe: Recipe, folder: Path) -> None:
     path, described = folder / "recipe.json", json.loads(json.dumps(describe(recipe)))
     if path.exists():
         try:
-            there = json.loads(path.read_text())
+            there = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ModelError(f"{path}: cannot be read ({error}); give another output folder") from error
         found = differences(there, described)
@@ -100,7 +100,7 @@ def claim(recipe: Recipe, folder: Path) -> None:
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(f".{os.getpid()}.part")  # all processes of a run come here
-        aside.write_text(json.dumps(described, indent=1) + "\n")
+        aside.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
         aside.replace(path)
 
 
@@ -259,7 +259,7 @@ class Best:
         save_result(module, self.weights, {"step": step, **found}, main)
         if main:
             with writing(self.about):
-                self.about.write_text(json.dumps({"step": step, **found}))
+                self.about.write_text(json.dumps({"step": step, **found}), encoding="utf-8")
 
 
 def _vae_with(vae: WanVAE, about: dict[str, Any]) -> WanVAE:

@@ -79,7 +79,7 @@ class Skipped:
         if self.bad[error.where] == 1:
             log.warning("skipped %s (%d skipped of %d drawn)", error, self.bad.total(), self.drawn)
             if self.path is not None:
-                with writing(self.path), self.path.open("a") as file:
+                with writing(self.path), self.path.open("a", encoding="utf-8", errors="replace") as file:
                     file.write(f"{error}\n")
         if self.bad.total() > max(self.share * self.drawn, ATTEMPTS):
             listed = f"; {self.path} lists them" if self.path else ""

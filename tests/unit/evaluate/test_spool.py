@@ -54,3 +54,21 @@ def test_a_full_disk_is_one_line_wherever_it_shows(step: str, tmp_path: Path, mo
     ):
         fill()
     file.close()
+
+
+def test_the_file_is_closed_before_it_is_renamed_as_windows_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = PredictionFile(tmp_path, 5, (3, 4), tmp_path / "a.npy")
+    file.append(FRAMES)
+    rename = Path.replace
+
+    def of_windows(path: Path, target: Path) -> Path:
+        if not file._file.closed:
+            raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", of_windows)
+    file.keep()
+    file.close()
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), FRAMES)

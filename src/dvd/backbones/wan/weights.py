@@ -103,7 +103,7 @@ def _open_shards(index: Path) -> Weights:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        files = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         shards = [index.parent / file for file in files]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         _unreadable(index, error)

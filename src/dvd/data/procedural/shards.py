@@ -19,6 +19,7 @@ from tqdm import tqdm
 from dvd.data.procedural.render import Clip, render_clip, render_views
 from dvd.data.procedural.textures import cached_bank
 from dvd.errors import InputError, OptionError, OutputError
+from dvd.processes import is_being_written, writer_tag
 
 logger = logging.getLogger(__name__)
 SCENES_PER_SHARD = 256
@@ -116,7 +117,7 @@ def _end_with_parent() -> None:
 def _sweep(folder: Path) -> None:
     """Removes what a killed run left half-written; a process that still lives keeps its own."""
     for part in folder.glob(".shard_*.*"):
-        if not Path("/proc", part.name.rpartition(".")[2]).exists():
+        if not is_being_written(part):
             shutil.rmtree(part, ignore_errors=True)
 
 
@@ -124,7 +125,7 @@ def _is_done(folder: Path, order: ShardOrder) -> bool:
     meta = folder / order.name / "meta.json"
     if not meta.is_file():
         return False
-    if json.loads(meta.read_text())["order"] != asdict(order):
+    if json.loads(meta.read_text(encoding="utf-8"))["order"] != asdict(order):
         raise OutputError(f"{meta.parent} holds other samples: choose an empty folder or delete it")
     return True
 
@@ -139,14 +140,14 @@ def _write(folder: Path, order: ShardOrder) -> None:
             clips += render_views(seed, order.views, **size)  # type: ignore[arg-type]
         else:
             clips.append(render_clip(seed, order.frames, **size))  # type: ignore[arg-type]
-    aside = folder / f".{order.name}.{os.getpid()}"
+    aside = folder / f".{order.name}.{writer_tag()}"
     about = [{"family": clip.family, "move": clip.move, "moving": clip.moving} for clip in clips]
     try:
         aside.mkdir(exist_ok=True)
         np.save(aside / "rgb.npy", np.stack([clip.rgb for clip in clips]))
         np.save(aside / "disparity.npy", np.stack([(1.0 / clip.depth_m).astype(np.float16) for clip in clips]))
         np.save(aside / "intrinsics.npy", np.stack([clip.intrinsics for clip in clips]))
-        (aside / "meta.json").write_text(json.dumps({"order": asdict(order), "clips": about}))
+        (aside / "meta.json").write_text(json.dumps({"order": asdict(order), "clips": about}), encoding="utf-8")
         shutil.rmtree(folder / order.name, ignore_errors=True)
         aside.rename(folder / order.name)
     except OSError as error:

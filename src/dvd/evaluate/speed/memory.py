@@ -1,11 +1,12 @@
 """What memory a run will need, said before it: weights, one window's activations, the frames that wait.
 
-The length of the video is not part of it. Upper estimates: the factors were measured with peak resident memory on a CPU
-and rounded up.
+The length of the video is not part of it. Upper estimates: the factors were fitted to peak resident memory of `dvd
+predict` on a CPU in float32, from 320 × 240 to 3840 × 2160, and exceed it by 2 to 24 %.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,10 +17,16 @@ from dvd.backbones.wan import CHUNK_COPIES, PAST_COPIES, WanBackbone, chunk_that
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 
-PROGRAM_BYTES = 350 * 2**20
-"""Python with torch, before any weight."""
-MINI_COPIES = 80
+PROGRAM_BYTES = 450 * 2**20
+"""Python with torch and FFmpeg, before any weight, and the holes in the heap."""
+MINI_COPIES = 69
 """Elements that dvd-mini holds at its peak, per pixel of the window."""
+SOURCE_BYTES = 140
+"""Per pixel of the source: one frame in floats, disparity on its way back to that size, the encoder's frames."""
+DECODER_BYTES = 3.5
+"""Per pixel of the source and thread of the decoder, each of which works on a frame of its own."""
+DECODER_THREADS = 16
+"""FFmpeg takes no more by itself, and else one more than there are processors."""
 FLOAT32_BYTES = 4
 
 
@@ -36,14 +43,19 @@ class Need:
         return self.weights + self.activations + self.frames
 
 
-def mini_need(size: tuple[int, int], window: int, overlap: int, dtype: torch.dtype) -> Need:
-    """dvd-mini on windows of `window` frames at `size` (height, width) as the network sees them."""
+def mini_need(
+    size: tuple[int, int], window: int, overlap: int, dtype: torch.dtype, source: tuple[int, int] | None = None
+) -> Need:
+    """dvd-mini on windows of `window` frames at `size` (height, width) as the network sees them.
+
+    `source` is the height and width of the video file that they come from; None where nothing is decoded or encoded.
+    """
     config = MiniConfig()
     with torch.device("meta"):
         count = _parameters(MiniNetwork(config)) + _parameters(WanVAE(config.vae, encoder=False))
     count += _folded_parameters(config.transformer)
     activations = MINI_COPIES * window * size[0] * size[1] * dtype.itemsize
-    return Need(PROGRAM_BYTES + count * dtype.itemsize, activations, _waiting(size, window, overlap))
+    return Need(PROGRAM_BYTES + count * dtype.itemsize, activations, _waiting(size, window, overlap, source))
 
 
 def wan_need(
@@ -54,8 +66,12 @@ def wan_need(
     device: torch.device,
     transformer: TransformerConfig | None = None,
     vae: VAEConfig | None = None,
+    source: tuple[int, int] | None = None,
 ) -> Need:
-    """A Wan2.1 model, by default of the release's sizes, whose autoencoder works in chunks that fit `device`."""
+    """A Wan2.1 model, by default of the release's sizes, whose autoencoder works in chunks that fit `device`.
+
+    `source` as in `mini_need`.
+    """
     transformer, vae = transformer or TransformerConfig(), vae or VAEConfig()
     with torch.device("meta"):
         count = _parameters(WanTransformer(transformer)) + _parameters(WanVAE(vae))
@@ -67,17 +83,22 @@ def wan_need(
     tokens = latent_frames * (size[0] // side // 2) * (size[1] // side // 2)
     per_token = (transformer.ffn_dim + 6 * transformer.dim) * dtype.itemsize + 8 * transformer.dim * FLOAT32_BYTES
     activations = max((PAST_COPIES + CHUNK_COPIES * chunk) * frame, tokens * per_token)
-    return Need(PROGRAM_BYTES + count * dtype.itemsize, activations, _waiting(size, window, overlap))
+    return Need(PROGRAM_BYTES + count * dtype.itemsize, activations, _waiting(size, window, overlap, source))
 
 
 def need_of(
-    backbone: MiniBackbone | WanBackbone, size: tuple[int, int], window: int, overlap: int, dtype: torch.dtype
+    backbone: MiniBackbone | WanBackbone,
+    size: tuple[int, int],
+    window: int,
+    overlap: int,
+    dtype: torch.dtype,
+    source: tuple[int, int] | None = None,
 ) -> Need:
-    """What an opened model needs."""
+    """What an opened model needs; `source` as in `mini_need`."""
     if isinstance(backbone, MiniBackbone):
-        return mini_need(size, window, overlap, dtype)
+        return mini_need(size, window, overlap, dtype, source)
     configs = backbone.transformer.config, backbone.vae.config
-    return wan_need(size, window, overlap, dtype, backbone.device, *configs)
+    return wan_need(size, window, overlap, dtype, backbone.device, *configs, source=source)
 
 
 def at_once(needs: Sequence[Need]) -> int:
@@ -86,10 +107,14 @@ def at_once(needs: Sequence[Need]) -> int:
     return PROGRAM_BYTES + weights + max(need.activations + need.frames for need in needs)
 
 
-def _waiting(size: tuple[int, int], window: int, overlap: int) -> int:
-    """RGB in float32: read ahead, planned, and the window itself twice."""
+def _waiting(size: tuple[int, int], window: int, overlap: int, source: tuple[int, int] | None) -> int:
+    """RGB in float32: read ahead, planned, and the window itself twice; and frames at the source's size."""
     ahead, planned = window - overlap, 2 * window - overlap
-    return (ahead + planned + 2 * window) * 3 * size[0] * size[1] * FLOAT32_BYTES
+    waiting = (ahead + planned + 2 * window) * 3 * size[0] * size[1] * FLOAT32_BYTES
+    if source is None:
+        return waiting
+    threads = min((os.cpu_count() or 1) + 1, DECODER_THREADS)
+    return waiting + round((SOURCE_BYTES + DECODER_BYTES * threads) * source[0] * source[1])
 
 
 def _parameters(module: torch.nn.Module) -> int:

@@ -71,7 +71,7 @@ def _give_back() -> None:
 
 def _forget_peak(proc: Path) -> bool:
     try:
-        (proc / "clear_refs").write_text(FORGET_THE_PEAK)
+        (proc / "clear_refs").write_text(FORGET_THE_PEAK, encoding="utf-8")
     except OSError:
         return False
     return True
@@ -80,7 +80,7 @@ def _forget_peak(proc: Path) -> bool:
 def _status(proc: Path, field: str) -> int | None:
     """Bytes that the kernel tells under this name; None where it does not."""
     try:
-        lines = (proc / "status").read_text().splitlines()
+        lines = (proc / "status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)

@@ -12,10 +12,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from dvd.data.procedural import read_shard, render_clip, render_views, write_shards
 from dvd.errors import InputError, OptionError, OutputError
+from dvd.processes import writer_tag
 
 SMALL = {"height": 16, "width": 24, "processes": 1, "scenes_per_shard": 2}
 
@@ -65,11 +67,15 @@ def test_several_processes_write_the_same_bits(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_shard(a)["disparity"], read_shard(b)["disparity"])
 
 
-def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
-    left = tmp_path / ".shard_00000000.999999999"
+def test_what_a_killed_run_left_is_swept_and_what_a_running_one_writes_is_kept(tmp_path: Path) -> None:
+    machine = writer_tag().rpartition(".")[0]
+    left = tmp_path / f".shard_00000000.{machine}.999999999"
+    running = tmp_path / f".shard_00000000.{machine}.{os.getppid()}"
     left.mkdir()
+    running.mkdir()
     write_shards(tmp_path, range(1), 1, 24, 32, 1, processes=1)
     assert not left.exists()
+    assert running.exists()
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
@@ -83,20 +89,16 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         wanted = time.monotonic() + 60
-        while len(workers := children(parent.pid)) < 3:  # two workers and the tracker of shared resources
+        begun = psutil.Process(parent.pid)
+        while len(workers := begun.children()) < 3:  # two workers and the tracker of shared resources
             assert time.monotonic() < wanted
             time.sleep(0.1)
         time.sleep(1.0)
         parent.kill()
         parent.wait()
-        while any(Path("/proc", str(worker)).exists() for worker in workers):
+        while any(worker.is_running() for worker in workers):
             assert time.monotonic() < wanted, "a worker outlived its parent"
             time.sleep(0.1)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(parent.pid, signal.SIGKILL)
-
-
-def children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in listed.read_text().split()] if listed.exists() else []

@@ -33,7 +33,8 @@ class Record:
     `size` is the height and width at which frames passed through the network, `source_size` those of the input and the
     output; `range` the least and largest disparity in the output; `cuts` the first
     frames of new shots; `stopped` says why the end was not reached, "" where
-    it was.
+    it was. `source_numbers` are the numbers in the names of an image sequence: `first`, `last`, `step` between
+    neighbours, and the ranges `missing`; None for other inputs.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Record:
     outputs: Sequence[Mapping[str, Any]]
     warnings: Sequence[str] = ()
     stopped: str = ""
+    source_numbers: Mapping[str, Any] | None = None
     quantity: str = "disparity, affine-invariant, float32"
     polarity: str = "larger is nearer"
     versions: Mapping[str, str] = field(default_factory=versions)

@@ -16,6 +16,8 @@ _BT709, _UNSPECIFIED, _BT470BG, _BT2020 = 1, 2, 5, 9
 _SWSCALE_KNOWS = frozenset((0, 1, 4, 5, 6, 7, 9))
 _BT2020_CONSTANT_LUMINANCE = 10
 
+TRANSPARENT = "transparent parts are read as if over black"
+
 
 class ToRGB:
     """Converts frames of one stream; keeps swscale's tables between frames.
@@ -46,12 +48,14 @@ class ToRGB:
 
 
 def over_black(rgba: np.ndarray, warn: Callable[[], None]) -> np.ndarray:
-    """`H W 4` uint8 with straight alpha → `H W 3` over black; `warn` is called if anything is transparent."""
+    """`H W 4` uint8 or uint16, straight alpha → `H W 3` over black; `warn` is called if anything is transparent."""
     rgb, alpha = rgba[..., :3], rgba[..., 3:]
-    if alpha.min() == 255:
+    top = int(np.iinfo(rgba.dtype).max)
+    if alpha.min() == top:
         return np.ascontiguousarray(rgb)
     warn()
-    return ((rgb.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
+    wide = np.uint16 if rgba.dtype == np.uint8 else np.uint32
+    return ((rgb.astype(wide) * alpha + top // 2) // top).astype(rgba.dtype)
 
 
 def _name_matrix(frame: av.VideoFrame) -> None:

@@ -48,14 +48,12 @@ class ToRGB:
 
 
 def over_black(rgba: np.ndarray, warn: Callable[[], None]) -> np.ndarray:
-    """`H W 4` uint8 or uint16, straight alpha → `H W 3` over black; `warn` is called if anything is transparent."""
+    """`H W 4` uint8 with straight alpha → `H W 3` over black; `warn` is called if anything is transparent."""
     rgb, alpha = rgba[..., :3], rgba[..., 3:]
-    top = int(np.iinfo(rgba.dtype).max)
-    if alpha.min() == top:
+    if alpha.min() == 255:
         return np.ascontiguousarray(rgb)
     warn()
-    wide = np.uint16 if rgba.dtype == np.uint8 else np.uint32
-    return ((rgb.astype(wide) * alpha + top // 2) // top).astype(rgba.dtype)
+    return ((rgb.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
 
 
 def _name_matrix(frame: av.VideoFrame) -> None:

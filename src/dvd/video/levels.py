@@ -9,6 +9,7 @@ import numpy as np
 
 _BITS = (8, 10, 12, 14, 16, 24, 32)
 """Depths of cameras and files. Values are read as the smallest of these that holds them."""
+WHITES = tuple(2**bits - 1 for bits in _BITS)
 
 _WIDENED = 257
 """8 bits stretched to 16 (v · 257) leave only multiples of this; such pictures span 16 bits however dark they are."""
@@ -25,12 +26,13 @@ class Pixels:
     """One picture as stored, upright: `values` `H W C` with C = 1 (gray) or 3, uint8, wider integers or floats.
 
     `white`: the value to show as white, None where the file does not say. `linear`: values are proportional to light,
-    not to what a display expects.
+    not to what a display expects. `alpha`: `H W 1` straight alpha of values that are wider than 8 bits.
     """
 
     values: np.ndarray
     white: float | None
     linear: bool = False
+    alpha: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -69,18 +71,26 @@ def _guess_floats(samples: Sequence[np.ndarray]) -> Scale:
         return Scale(1)
     if np.quantile(finite[:: max(finite.size // _QUANTILE_OF, 1)], 0.95) <= 1:
         return Scale(1, f"its values reach {largest:.6g}, read as 0 … 1; what is brighter is white", largest)
-    white = next((2**bits - 1 for bits in _BITS if largest <= (2**bits - 1) * _SLACK), largest)
+    white = next((white for white in WHITES if largest <= white * _SLACK), largest)
     return Scale(white, f"its values reach {largest:.6g}, read as 0 … {white:.6g}")
 
 
 def to_rgb(pixels: Pixels, white: float) -> np.ndarray:
-    """`H W 3` uint8. Values above `white` are white, negative ones and NaN black."""
+    """`H W 3` uint8, over black. Values above `white` are white, negative ones and NaN black."""
     values = pixels.values
     if values.dtype != np.uint8:
         signal = np.nan_to_num(values.astype(np.float32), nan=0, posinf=white, neginf=0) / np.float32(white)
         signal = np.clip(signal, 0, 1)
+        if pixels.alpha is not None:
+            signal = signal * _opacity(pixels.alpha, white)
         values = ((srgb_from_linear(signal) if pixels.linear else signal) * 255 + 0.5).astype(np.uint8)
     return np.repeat(values, 3, axis=2) if values.shape[2] == 1 else np.ascontiguousarray(values)
+
+
+def _opacity(alpha: np.ndarray, white: float) -> np.ndarray:
+    """Alpha in [0, 1]. Colours of fewer bits than their integers hold have an alpha of as few bits."""
+    opaque = white if alpha.dtype.kind == "f" or alpha.max() <= white else np.iinfo(alpha.dtype).max
+    return alpha.astype(np.float32) / np.float32(opaque)
 
 
 def srgb_from_linear(light: np.ndarray) -> np.ndarray:

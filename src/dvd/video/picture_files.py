@@ -17,7 +17,7 @@ from dvd.video import plates
 from dvd.video.colour import TRANSPARENT, over_black
 from dvd.video.ffmpeg_picture import decode
 from dvd.video.kinds import picture_kind
-from dvd.video.levels import Pixels
+from dvd.video.levels import WHITES, Pixels
 from dvd.video.reader import UnreadableFrame
 
 Tell = Callable[[str], None]
@@ -187,7 +187,9 @@ def _pixels(image: Image.Image, path: Path, page: int, tell: Tell) -> Pixels:
     if _is_deep_colour(image, path):
         try:
             deep = _flat(decode(path, page if image.format == "TIFF" else 0), tell)
-            return Pixels(_turned(deep.values, image.getexif().get(_ORIENTATION, 1)), deep.white)
+            orientation = image.getexif().get(_ORIENTATION, 1)
+            alpha = None if deep.alpha is None else _turned(deep.alpha, orientation)
+            return Pixels(_turned(deep.values, orientation), deep.white, alpha=alpha)
         except UnreadableFrame:
             # Pillow's 8 of the 16 bits are better than nothing.
             tell("16-bit colours are read with 8 bits")
@@ -238,14 +240,20 @@ def _jpeg2000_bits(path: Path) -> int:
 
 
 def _flat(pixels: Pixels, tell: Tell) -> Pixels:
-    """Four channels, the last one alpha, → three over black."""
+    """Four channels, the last one alpha, → three over black, or with the alpha beside them if they are deep."""
     values = pixels.values
     if values.shape[2] != 4:
         return pixels
     if not values[..., 3].any():
         tell("the picture is fully transparent, and so it is read as black")
         return Pixels(np.zeros_like(values[..., :3]), pixels.white)
-    return Pixels(over_black(values, lambda: tell(TRANSPARENT)), pixels.white)
+    if values.dtype == np.uint8:
+        return Pixels(over_black(values, lambda: tell(TRANSPARENT)), pixels.white)
+    alpha = values[..., 3:]
+    if alpha.min() == alpha.max() and int(alpha.max()) in WHITES:
+        return Pixels(values[..., :3], pixels.white)
+    tell(TRANSPARENT)
+    return Pixels(values[..., :3], pixels.white, alpha=alpha)
 
 
 def _turned(values: np.ndarray, orientation: int) -> np.ndarray:

@@ -19,7 +19,7 @@ _BITS, _SAMPLE_FORMAT, _FLOAT = 258, 339, 3
 def decode(path: Path, page: int = 0) -> Pixels:
     """`H W C` as stored, with straight alpha where C is 4: uint8, uint16 or float32.
 
-    10 and 12 bits are stretched to 16. The white of 16-bit values is left open: fewer bits may be stored in them.
+    9 to 15 bits are stretched to 16. The white of 16-bit values is left open: fewer bits may be stored in them.
     `page` counts the pictures of a TIFF. Raises `UnreadableFrame` for what is no picture.
     """
     if _is_half_float_tiff(path):

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from dvd.video import plates
 from dvd.video.colour import TRANSPARENT, over_black
@@ -30,9 +30,11 @@ _DEFAULT_MS = 100.0
 """Browsers show frames that ask for 10 ms or less for 100 ms."""
 
 _REDUCED, _MASK = 1, 4
-_SUBFILE_TYPE, _ORIENTATION, _PHOTOMETRIC, _MAX_VALUE, _SAMPLE_FORMAT = 254, 274, 262, 281, 339
+_SUBFILE_TYPE, _ORIENTATION, _PHOTOMETRIC, _SAMPLE_FORMAT = 254, 274, 262, 339
 """TIFF tags."""
 _WHITE_IS_ZERO, _UNSIGNED = 0, 1
+
+_FULL = 65535
 
 _MOTION_PHOTO = re.compile(rb"(?:MotionPhoto|MicroVideo)(?:=\"|>)1")
 """What the XMP of a photo says whose file ends with a short video."""
@@ -80,6 +82,8 @@ class PageReader:
                 return plates.read_radiance(path, self._tell)
             if kind == "heic" and not has_heif():
                 raise UnreadableFrame(NO_HEIF)
+            if kind == "avif" and not features.check("avif"):
+                raise UnreadableFrame("AVIF needs Pillow 11.3 or newer: pip install -U pillow")
             try:
                 image = self._open(path)
             except UnidentifiedImageError:
@@ -130,7 +134,7 @@ def has_heif() -> bool:
 
 def open_image(path: Path) -> Image.Image:
     """The file, opened by Pillow. Raises what Pillow raises."""
-    if has_heif():
+    if picture_kind(path) == "heic" and has_heif():
         import pillow_heif
 
         pillow_heif.register_heif_opener()
@@ -193,7 +197,7 @@ def _pixels(image: Image.Image, path: Path, page: int, tell: Tell) -> Pixels:
         except UnreadableFrame:
             # Pillow's 8 of the 16 bits are better than nothing.
             tell("16-bit colours are read with 8 bits")
-    white = _white(image)
+    white = _white(image, path)
     inverted = image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO  # type: ignore[attr-defined]
     unsigned = image.format == "TIFF" and image.tag_v2.get(_SAMPLE_FORMAT, (_UNSIGNED,))[0] == _UNSIGNED  # type: ignore[attr-defined]
     image.load()  # A TIFF turns itself upright here, and must not be turned twice.
@@ -201,7 +205,7 @@ def _pixels(image: Image.Image, path: Path, page: int, tell: Tell) -> Pixels:
     if upright.mode.startswith("I;") or upright.mode in ("I", "F"):
         values = np.asarray(upright)
         if upright.mode.startswith("I;") and inverted:
-            values = 65535 - values
+            values = _FULL - values
         elif upright.mode == "I" and unsigned:
             values = values.view(np.uint32)
         return Pixels(values[..., None], white)
@@ -210,33 +214,33 @@ def _pixels(image: Image.Image, path: Path, page: int, tell: Tell) -> Pixels:
     return Pixels(np.array(upright.convert("RGB")), 255)
 
 
-def _white(image: Image.Image) -> float | None:
-    """The white that the file names, if its values are wider than 8 bits."""
-    if image.mode == "F":
-        return None
-    if image.format in ("PPM", "JPEG2000"):
-        return 65535  # Pillow has stretched them already, by the depth that the file names.
-    if image.format == "TIFF":
-        named = image.tag_v2.get(_MAX_VALUE)  # type: ignore[attr-defined]
-        return float(max(named)) if isinstance(named, tuple) and max(named) > 1 else None
-    return None
+def _white(image: Image.Image, path: Path) -> float | None:
+    """The white of values wider than 8 bits, if the file names fewer than 16 bits: Pillow has stretched them then.
+
+    TIFF's MaxSampleValue is left alone: it is meant for statistics, and would let a film flicker.
+    """
+    return _FULL if image.format in ("PPM", "JPEG2000") and _named_white(image, path) < _FULL else None
 
 
 def _is_deep_colour(image: Image.Image, path: Path) -> bool:
     """Whether this is 16-bit colour, of which Pillow keeps the upper 8 bits; asked before it is loaded."""
     if image.mode not in ("RGB", "RGBA", "LA", "RGBX"):
         return False
-    if image.format == "JPEG2000":
-        return _jpeg2000_bits(path) > 8
+    if image.format in ("PPM", "JPEG2000"):
+        return _named_white(image, path) > 255
     return image.format in ("PNG", "TIFF") and any(";16" in str(tile.args) for tile in getattr(image, "tile", ()))
 
 
-def _jpeg2000_bits(path: Path) -> int:
-    """Bits of the first component, from the SIZ segment of the code stream."""
+def _named_white(image: Image.Image, path: Path) -> int:
+    """The largest value that a PPM or a JPEG 2000 can hold, by its header."""
     with path.open("rb") as file:
         head = file.read(4096)
+    if image.format == "PPM":
+        fields = re.sub(rb"#[^\n]*", b"", head).split(maxsplit=4)
+        return int(fields[3]) if len(fields) > 3 and fields[3].isdigit() else 255
+    # Bits less one of the first component, in the SIZ segment of the code stream.
     at = head.find(b"\xff\x4f\xff\x51")
-    return (head[at + 42] & 0x7F) + 1 if at >= 0 and len(head) > at + 42 else 8
+    return 2 ** ((head[at + 42] & 0x7F) + 1) - 1 if at >= 0 and len(head) > at + 42 else 255
 
 
 def _flat(pixels: Pixels, tell: Tell) -> Pixels:

@@ -132,6 +132,14 @@ def test_heic_is_read_where_pillow_heif_is_installed(tmp_path, monkeypatch):
             Image.ID.remove("TEST_HEIF")
 
 
+@needs_avif
+def test_avif_where_pillow_is_too_old_for_it(tmp_path, monkeypatch):
+    Image.fromarray(picture(0)).save(tmp_path / "a.avif")
+    monkeypatch.setattr(features, "check", lambda _: False)
+    with pytest.raises(InputError, match="AVIF needs Pillow 11.3 or newer: pip install -U pillow"):
+        open_video(tmp_path / "a.avif")
+
+
 def test_a_video_is_no_photo(tmp_path):
     assert picture_kind(make_video(tmp_path / "clip.mp4", 2)) is None
     with pytest.raises(InputError, match="not an image but a video; rename it"):
@@ -334,13 +342,6 @@ def test_tiff_whose_zero_is_white(tmp_path):
     assert difference(tiff(tmp_path / "a.tif", [values], t262=0), GRAY) == 0
 
 
-def test_a_largest_value_that_the_file_names_is_no_guess(tmp_path):
-    path = tiff(tmp_path / "a.tif", [GRAY.astype(np.uint16)], t281=4095)
-    assert difference(path, GRAY / 4095 * 255) <= 1
-    with open_video(path) as video:
-        assert video.warnings == []
-
-
 @pytest.mark.parametrize(
     "values",
     [
@@ -362,12 +363,22 @@ def test_half_floats_in_a_tiff_are_refused_and_not_read_as_integers(tmp_path):
         open_video(tiff(tmp_path / "a.tif", [(GRAY / 255).astype(np.float16)]))
 
 
-def test_a_dark_pgm_is_dark_because_it_names_its_white(tmp_path):
-    values = (GRAY.astype(np.uint16) * 4).astype(">u2")
-    (tmp_path / "a.pgm").write_bytes(b"P5 64 48 65535\n" + values.tobytes())
-    assert only_frame(tmp_path / "a.pgm").max() <= 4
-    (tmp_path / "b.pgm").write_bytes(b"P5 64 48 1023\n" + values.tobytes())
-    assert difference(tmp_path / "b.pgm", GRAY) <= 1
+@pytest.mark.parametrize(("magic", "values"), [(b"P5", GRAY), (b"P6", picture(0))])
+def test_a_pnm_that_names_its_white_is_no_guess(tmp_path, magic, values):
+    for name, white, shift, warnings in (("a.pnm", 1023, 4, 0), ("b.pnm", 65535, 16, 1), ("c.pnm", 65535, 257, 0)):
+        stored = (values.astype(np.uint16) * shift).astype(">u2")
+        path = tmp_path / name
+        path.write_bytes(magic + b" # by a camera\n64 48\n%d\n" % white + stored.tobytes())
+        assert difference(path, values) <= 1
+        with open_video(path) as video:
+            assert len(video.warnings) == warnings
+
+
+def test_a_jpeg2000_of_twelve_bits_is_no_guess(tmp_path):
+    path = encode(tmp_path / "a.jp2", "jpeg2000", GRAY.astype(np.uint16) * 4, "gray12le", "gray12le")
+    assert only_frame(path).max() < 70, "it is dark, and says that it has 12 bits"
+    with open_video(path) as video:
+        assert video.warnings == []
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "LAB", "YCbCr"])

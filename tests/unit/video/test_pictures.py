@@ -136,7 +136,7 @@ def test_heic_is_read_where_pillow_heif_is_installed(tmp_path, monkeypatch):
 def test_avif_where_pillow_is_too_old_for_it(tmp_path, monkeypatch):
     Image.fromarray(picture(0)).save(tmp_path / "a.avif")
     monkeypatch.setattr(features, "check", lambda _: False)
-    with pytest.raises(InputError, match="AVIF needs Pillow 11.3 or newer: pip install -U pillow"):
+    with pytest.raises(InputError, match=r"AVIF needs Pillow 11\.3 or newer: pip install -U pillow"):
         open_video(tmp_path / "a.avif")
 
 

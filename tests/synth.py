@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -44,7 +45,7 @@ def info(
     height: int = 48,
     frame_rate: Fraction = Fraction(25),
     time_base: Fraction | None = None,
-    **more: bool,
+    **more: Any,
 ) -> VideoInfo:
     """A `VideoInfo` for writers, without a source behind it."""
     return VideoInfo(path.stem, path, width, height, frame_rate, time_base or 1 / frame_rate, **more)

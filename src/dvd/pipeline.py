@@ -234,4 +234,5 @@ def _record(pipeline: Pipeline, stream: Stream, video: Video, outputs: Outputs, 
         outputs=[writer.facts() for writer in outputs.writers],
         warnings=list(video.warnings),
         stopped=stopped,
+        source_numbers=video.info.numbers.facts() if video.info.numbers else None,
     )

@@ -32,7 +32,8 @@ class Record:
 
     `size` is the height and width at which frames passed through the network, `source_size` those of the input;
     `range` the least and largest disparity at the network's size; `cuts` the first frames of new shots; `stopped` says
-    why the end was not reached, "" where it was.
+    why the end was not reached, "" where it was. `source_numbers` are the numbers in the names of an image
+    sequence: `first`, `last`, `step` between neighbours, and the ranges `missing`; None for other inputs.
     """
 
     source: str
@@ -56,6 +57,7 @@ class Record:
     outputs: Sequence[Mapping[str, Any]]
     warnings: Sequence[str] = ()
     stopped: str = ""
+    source_numbers: Mapping[str, Any] | None = None
     quantity: str = "disparity, affine-invariant, float32"
     polarity: str = "larger is nearer"
     versions: Mapping[str, str] = field(default_factory=versions)

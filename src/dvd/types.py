@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+@dataclass(frozen=True)
+class FrameNumbers:
+    """The numbers in the names of an image sequence: time stamp → number, rising, with `digits` digits at least.
+
+    `step` is the distance between neighbours where none is missing.
+    """
+
+    by_pts: Mapping[int, int]
+    digits: int
+    step: int = 1
+
+    def text(self, pts: int) -> str:
+        """The number of the frame at `pts`, padded as in the source's names."""
+        return f"{self.by_pts[pts]:0{self.digits}d}"
+
+    def gaps(self) -> Iterator[tuple[int, int]]:
+        """First and last number of every gap."""
+        numbers = list(self.by_pts.values())
+        for before, after in pairwise(numbers):
+            if after - before > self.step:
+                yield before + self.step, after - self.step
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values for the JSON beside a result."""
+        numbers = list(self.by_pts.values())
+        gaps = [list(gap) for gap in self.gaps()]
+        return {"first": numbers[0], "last": numbers[-1], "step": self.step, "missing": gaps}
 
 
 @dataclass(frozen=True)
@@ -25,6 +56,8 @@ class VideoInfo:
     """The container's word; None where it gives none. The stream itself decides."""
     has_audio: bool = False
     is_image: bool = False
+    numbers: FrameNumbers | None = None
+    """Only for a numbered image sequence."""
 
 
 @dataclass(frozen=True)

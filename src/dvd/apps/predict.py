@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = export_options(args)
     _refuse_unread(args)
+    args.inputs = _expanded(args.inputs)
     if args.report is not None:
         check_writable(args.report, args.overwrite)
     inputs, failed = _checked(args, options)
@@ -105,6 +106,13 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None and results:
         _write_report(args.report, results)
     return 2 if failed else 0
+
+
+def _expanded(inputs: list[str]) -> list[str]:
+    """Replaces a pattern that matches videos by the videos, as a shell does where the pattern has no quotes."""
+    from dvd.video.sources import matching_videos
+
+    return [name for source in inputs for name in (list(map(str, matching_videos(source))) or [source])]
 
 
 def export_options(args: argparse.Namespace) -> ExportOptions:

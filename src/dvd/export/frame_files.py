@@ -1,4 +1,7 @@
-"""What formats with one file per frame share: a folder of `frame_000000` …, or one file for an image."""
+"""What formats with one file per frame share: a folder of `frame_000000` …, or one file for an image.
+
+The frames of a numbered image sequence keep the source's numbers: `shot_1001.png` becomes `frame_1001`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ from dvd.types import VideoInfo
 
 
 class FrameFilesWriter(ValuesWriter):
-    """Files numbered from 0; every finished one is whole, so all of them are kept if the writing stops early."""
+    """Files numbered as the source's or from 0.
+
+    Every finished one is whole, so all of them are kept if the writing stops early.
+    """
 
     ending: ClassVar[str]
 
@@ -42,13 +48,16 @@ class FrameFilesWriter(ValuesWriter):
     def _start(self, _disparity: np.ndarray, _pts: Sequence[int], /) -> None:
         """The folder is there already."""
 
-    def _put(self, frame: np.ndarray, _pts: int, /) -> None:
-        path = self._part / f"frame_{self.frames:06d}{self.ending}" if self._in_folder else self._part
+    def _put(self, frame: np.ndarray, pts: int, /) -> None:
+        path = self._part / f"frame_{self._number(pts)}{self.ending}" if self._in_folder else self._part
         try:
             self._save(frame, path)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+
+    def _number(self, pts: int) -> str:
+        return self.info.numbers.text(pts) if self.info.numbers else f"{self.frames:06d}"
 
     def _finish(self) -> None:
         """Every file is whole already."""

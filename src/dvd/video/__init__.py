@@ -4,7 +4,11 @@
 
 sources   which reader a SOURCE needs (`find_source`), and what a reader promises
 files     video files through PyAV: damaged packets, early ends, rotation
-pictures  images, folders and numbered or glob patterns
+pictures  images, pages of one file, series of files; `picture_files` reads one page, `ffmpeg_picture` and `plates`
+          are for what Pillow cannot read (16-bit colour, OpenEXR, DPX)
+series    names in a folder: which belong together, their numbers and gaps
+levels    values of more than 8 bits → uint8, by one scale for a whole input
+kinds     what a file is, by its first bytes
 interlace fields → frames
 colour    a decoded frame's pixels → uint8 RGB (matrix, range, HDR, alpha)
 trim      `--start` and `--end`

@@ -16,6 +16,8 @@ _BT709, _UNSPECIFIED, _BT470BG, _BT2020 = 1, 2, 5, 9
 _SWSCALE_KNOWS = frozenset((0, 1, 4, 5, 6, 7, 9))
 _BT2020_CONSTANT_LUMINANCE = 10
 
+TRANSPARENT = "transparent parts are read as if over black"
+
 
 class ToRGB:
     """Converts frames of one stream; keeps swscale's tables between frames.

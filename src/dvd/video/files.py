@@ -16,9 +16,9 @@ import numpy as np
 from av.stream import Disposition
 
 from dvd.errors import InputError
-from dvd.video.colour import ToRGB
+from dvd.video.colour import TRANSPARENT, ToRGB
 from dvd.video.interlace import deinterlaced
-from dvd.video.pictures import FOLDER_RATE, TRANSPARENT
+from dvd.video.pictures import FOLDER_RATE
 from dvd.video.reader import Raw, UnreadableFrame
 
 Warn = Callable[[str], None]
@@ -32,6 +32,8 @@ _RATE_ROUNDING = Fraction(2, 10**7)
 
 class VideoFile:
     """A file that FFmpeg reads. Raises `InputError` at once if there is no picture in it."""
+
+    numbers = None
 
     def __init__(self, path: Path) -> None:
         self.path = path

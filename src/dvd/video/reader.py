@@ -10,6 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from dvd.types import FrameNumbers
+
 
 class UnreadableFrame(Exception):
     """One frame that is damaged among others that may be whole."""
@@ -35,6 +37,11 @@ class Source(Protocol):
     start_pts: int | None
     has_audio: bool
     is_image: bool
+
+    @property
+    def numbers(self) -> FrameNumbers | None:
+        """The numbers in the names of an image sequence."""
+        ...
 
     def frames(self, warn: Callable[[str], None], needed_from: int = 0) -> Iterator[Raw]:
         """The frames in order; those before the time stamp `needed_from` may be left out where that saves work.

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from dvd.errors import InputError
 from dvd.video.files import VideoFile
-from dvd.video.pictures import IMAGE_SUFFIXES, Pictures
+from dvd.video.kinds import PICTURE_SUFFIXES, RAW_PHOTO_SUFFIXES, VIDEO_SUFFIXES, picture_kind
+from dvd.video.picture_files import contents_of
+from dvd.video.pictures import Pictures, picture_file, picture_series
 from dvd.video.reader import Source
+from dvd.video.series import natural_order, one_series, shortened
 
 _NUMBER = re.compile(r"%0?\d*d")
 
@@ -21,36 +24,82 @@ def find_source(source: str | Path) -> Source:
     if path.is_dir():
         return _folder(path)
     if path.exists():
-        return Pictures(path, [path], path.stem) if path.suffix.lower() in IMAGE_SUFFIXES else VideoFile(path)
-    if _NUMBER.search(path.name):
-        pattern = str(Path(escape(str(path.parent))) / _NUMBER.sub("*", escape(path.name)))
-        return _pattern(path, pattern, _numbered(path.name))
-    if any(mark in str(path) for mark in "*?["):
-        return _pattern(path, str(path), re.compile(".*"))
+        return _file(path)
+    if _NUMBER.search(path.name) or _is_glob(path):
+        return _pattern(path)
     raise InputError(f"{source}: no such file; {_mend(source, path)}")
+
+
+def matching_videos(source: str | Path) -> list[Path]:
+    """The videos that a glob pattern matches if it matches no pictures: inputs of their own, as a shell gives them."""
+    path = Path(source).expanduser()
+    if path.exists() or not _is_glob(path):
+        return []
+    found = sorted(map(Path, glob(str(path))), key=natural_order)
+    return [] if any(_is_frame(each) for each in found) else [each for each in found if _is_video(each)]
+
+
+def _file(path: Path) -> Source:
+    ending = path.suffix.lower()
+    if ending in RAW_PHOTO_SUFFIXES:
+        raise InputError(f"{path}: is a camera's raw photo; develop it to PNG or TIFF first")
+    kind = picture_kind(path) if path.is_file() else None
+    if kind == "gif" and contents_of(path).timed:
+        return VideoFile(path)
+    return picture_file(path) if kind or ending in PICTURE_SUFFIXES else VideoFile(path)
 
 
 def _folder(path: Path) -> Pictures:
     try:
-        paths = [each for each in path.iterdir() if _is_frame(each)]
+        everything = sorted(path.iterdir(), key=natural_order)
     except PermissionError as error:
         raise InputError(f"{path}: may not be read; change its permissions") from error
+    paths = [each for each in everything if _is_frame(each)]
     if not paths:
-        raise InputError(f"{path}: no images in this folder; give a folder of frames (.png, .jpg, …) or a video file")
-    return Pictures(path, paths, path.resolve().name)
+        raise InputError(f"{path}: {_without_images(path, everything)}")
+    return picture_series(path, one_series(path, paths), path.resolve().name)
 
 
-def _pattern(path: Path, pattern: str, name: re.Pattern[str]) -> Pictures:
-    found = map(Path, glob(pattern))
-    paths = [each for each in found if _is_frame(each) and name.fullmatch(each.name)]
+def _without_images(path: Path, everything: list[Path]) -> str:
+    videos = [each for each in everything if _is_video(each)]
+    if not videos:
+        return "no images in this folder; give a folder of frames (.png, .jpg, …) or a video file"
+    patterns = " ".join(dict.fromkeys(str(path / f"*{each.suffix}") for each in videos))
+    names = shortened([each.name for each in videos])
+    return f"holds videos ({names}), not frames; give them as inputs of their own: {patterns}"
+
+
+def _pattern(path: Path) -> Pictures:
+    if _NUMBER.search(path.name):
+        pattern = str(Path(escape(str(path.parent))) / _NUMBER.sub("*", escape(path.name)))
+        name = _numbered(path.name)
+    else:
+        pattern, name = str(path), re.compile(".*")
+    found = [each for each in map(Path, glob(pattern)) if name.fullmatch(each.name)]
+    paths = [each for each in found if _is_frame(each)]
     if not paths:
-        raise InputError(f"{path}: no image matches this pattern; check it with ls, or give the folder")
+        raise InputError(f"{path}: {_without_match(found)}")
     stem = re.split(r"[%*?\[]", path.stem)[0].rstrip("._- ")
-    return Pictures(path, paths, stem or path.parent.resolve().name)
+    return picture_series(path, one_series(path, paths, pattern=True), stem or path.parent.resolve().name)
+
+
+def _without_match(found: list[Path]) -> str:
+    videos = sorted(filter(_is_video, found), key=natural_order)
+    if not videos:
+        return "no image matches this pattern; check it with ls, or give the folder"
+    return f"matches videos ({shortened([each.name for each in videos])}); give each as an input of its own"
+
+
+def _is_glob(path: Path) -> bool:
+    return any(mark in str(path) for mark in "*?[")
 
 
 def _is_frame(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _numbered(name: str) -> re.Pattern[str]:

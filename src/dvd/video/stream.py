@@ -54,6 +54,7 @@ class Video:
             frame_count=trim.count(source.frame_count, source.frame_rate),
             has_audio=source.has_audio,
             is_image=source.is_image,
+            numbers=source.numbers,
         )
 
     def __iter__(self) -> Iterator[Frame]:

@@ -23,6 +23,7 @@ from dvd.errors import OptionError, OutputError
 from dvd.export import ExportOptions, check_writable, format_of, formats, open_writer, suffix
 from dvd.export.npz import NpzWriter
 from dvd.export.png16 import Png16Writer
+from dvd.types import FrameNumbers
 from dvd.video import open_video
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -90,6 +91,14 @@ def test_png16_is_linear_and_says_its_range(tmp_path):
             levels = np.asarray(picture)
         assert levels.dtype == np.uint16
         assert np.abs(levels * (2.0 / 65535) - expected[index]).max() <= 2.0 / 65535
+
+
+def test_frames_keep_the_numbers_of_an_image_sequence(tmp_path):
+    numbers = FrameNumbers({0: 8, 1: 9, 2: 12}, digits=4)
+    write("png16", tmp_path / "out_png16", disparity(3), numbers=numbers)
+    assert names(tmp_path / "out_png16") == ["frame_0008.png", "frame_0009.png", "frame_0012.png"]
+    write("png16", tmp_path / "out_png16", disparity(2), ExportOptions(overwrite=True), numbers=numbers)
+    assert names(tmp_path / "out_png16") == ["frame_0008.png", "frame_0009.png"]
 
 
 def test_exr_is_float32_without_loss(tmp_path):

@@ -35,6 +35,9 @@ def test_folder_and_patterns_without_frames(tmp_path):
     assert "no images in this folder" in refusal(tmp_path)
     assert "no image matches" in refusal(tmp_path / "frame_%05d.png")
     assert "no image matches" in refusal(tmp_path / "*.png")
+    (tmp_path / "clip.mp4").touch()
+    assert "matches videos (clip.mp4); give each as an input of its own" in refusal(tmp_path / "*.mp4")
+    assert "holds videos (clip.mp4), not frames" in refusal(tmp_path)
 
 
 def test_empty_file(tmp_path):

@@ -22,7 +22,7 @@ from dvd.data.formats import SPOILT, read_exr, read_npy, read_png16
 from dvd.data.sources import BadSample
 from dvd.errors import InputError
 from dvd.video import open_video
-from dvd.video.pictures import natural_order
+from dvd.video.series import natural_order
 
 KEYS = ("depths", "depth", "disparity", "disparities", "disp", "depth_pred", "pred", "prediction", "predictions")
 """What methods call their array in an archive; `arr_0` is what NumPy calls one without a name."""

@@ -58,7 +58,7 @@ class Record:
     warnings: Sequence[str] = ()
     stopped: str = ""
     source_numbers: Mapping[str, Any] | None = None
-    quantity: str = "disparity, affine-invariant, float32"
+    quantity: str = "disparity, affine-invariant"
     polarity: str = "larger is nearer"
     versions: Mapping[str, str] = field(default_factory=versions)
 

@@ -369,5 +369,5 @@ def test_unusual_sources(predict: Run, tmp_path: Path, out: Path, more: dict) ->
 def test_a_window_that_is_not_4n_1_is_rounded_and_said(predict: Run, clip: Path, out: Path) -> None:
     outcome = predict(clip, "-o", out, "--window", 7, "--format", "npz")
     assert outcome.status == 0
-    assert "window of 7 frames rounded up to 9" in outcome.out
+    assert outcome.errors == ["window of 7 frames rounded up to 9, as the model needs"]
     assert json.loads((out / "clip.json").read_text())["window"] == 9

@@ -43,6 +43,12 @@ def format_of(path: str | Path) -> str | None:
     return _ENDINGS.get(ending)
 
 
+def check_format(format: str) -> None:
+    """Raises `OptionError` for an unknown format, or one whose library is not installed."""
+    _check(format)
+    _WRITERS[format].check_installed()
+
+
 def open_writer(format: str, path: str | Path, info: VideoInfo, options: ExportOptions | None = None) -> Writer:
     """The writer for `format` at `path`; for an image, `mp4` becomes a colour-mapped PNG (see `writer.path`).
 

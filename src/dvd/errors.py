@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -26,9 +26,35 @@ class OptionError(DVDError):
     """A value outside its range, or two values that contradict each other."""
 
 
+ALSO_CALLED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "device": {
+        **dict.fromkeys(("gpu", "nvidia", "cuda gpu", "rocm", "amd"), ("cuda", "auto")),
+        **dict.fromkeys(("metal", "apple", "mac"), ("mps", "auto")),
+        **dict.fromkeys(("processor", "x86", "arm"), ("cpu", "auto")),
+    },
+    "dtype": {
+        **dict.fromkeys(("half", "fp16", "f16"), ("float16", "bfloat16")),
+        **dict.fromkeys(("bf16", "brain", "bfloat"), ("bfloat16",)),
+        **dict.fromkeys(("float", "single", "full", "fp32", "f32", "double", "float64", "fp64"), ("float32",)),
+    },
+    "format": {
+        **dict.fromkeys(("numpy", "npy", "raw"), ("npz",)),
+        **dict.fromkeys(("png", "image", "images", "png8"), ("png16",)),
+        **dict.fromkeys(("exr16", "exr32", "openexr"), ("exr",)),
+        **dict.fromkeys(("video", "mov", "mkv", "avi", "webm", "h264"), ("mp4",)),
+    },
+    "model": {"mini": ("dvd-mini",), "small": ("dvd-mini",), "dvd": ("dvd-mini", "dvd-1.0", "dvd-1.1")},
+}
+"""What people call a known name elsewhere; spelling alone would lead from "gpu" to "cpu"."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """One line that names an unknown `kind` (model, format, device …) and offers the nearest known names."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=3, cutoff=0.4)
+    also = ALSO_CALLED.get(kind, {}).get(name.lower().partition(":")[0], ())  # gpu:0 too
+    folded = {each.lower(): each for each in names}
+    near = [each for each in also if each in names] or [
+        folded[each] for each in get_close_matches(name.lower(), folded, n=3, cutoff=0.4)
+    ]
     offer = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     return f"unknown {kind} '{name}'; {offer}"

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from dvd.errors import OptionError, unknown
+from dvd.arguments import check_name
+from dvd.errors import OptionError
 
 if TYPE_CHECKING:
     import torch
@@ -34,16 +35,29 @@ NO_LIMIT = 2**60
 """Version 1 writes about 2⁶³ where there is no limit."""
 
 
-def choose_device(name: str = "auto") -> torch.device:
+def device_named(device: str | torch.device) -> str:
+    """The name of a device, such as "cuda:1"; imports no torch. OptionError where no device can have that name."""
+    name = str(device) if type(device).__name__ == "device" else device
+    kind, _, index = name.partition(":") if isinstance(name, str) else ("", "", "")
+    numbered = kind == "cuda" and index.isdigit()
+    return str(name) if numbered else check_name("device", name, DEVICES)
+
+
+def dtype_named(dtype: str | torch.dtype) -> str:
+    """The name of a number format; imports no torch. OptionError where it is not one of `DTYPES`."""
+    name = str(dtype).removeprefix("torch.") if type(dtype).__name__ == "dtype" else dtype
+    return check_name("dtype", name, DTYPES)
+
+
+def choose_device(device: str | torch.device = "auto") -> torch.device:
     """The named device ("cuda:1" is one too), or for "auto" the best there is.
 
     Raises OptionError where the name is unknown or this machine has no such device.
     """
     import torch
 
+    name = device_named(device)
     kind, _, index = name.partition(":")
-    if kind not in DEVICES or (index and not (kind == "cuda" and index.isdigit())):
-        raise OptionError(unknown("device", name, DEVICES))
     has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind == "auto":
         kind = next(device for device in ("cuda", "mps", "cpu") if has[device])
@@ -55,15 +69,14 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def choose_dtype(name: str, device: torch.device, card: ModelCard) -> tuple[torch.dtype, str]:
+def choose_dtype(dtype: str | torch.dtype, device: torch.device, card: ModelCard) -> tuple[torch.dtype, str]:
     """The named number format and why it was taken; "auto" is bfloat16 where it is fast and the card allows it.
 
     Raises OptionError where the name is unknown.
     """
     import torch
 
-    if name not in DTYPES:
-        raise OptionError(unknown("dtype", name, DTYPES))
+    name = dtype_named(dtype)
     if name != "auto":
         return getattr(torch, name), "asked for"
     if not card.bfloat16:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dvd.errors import OptionError
-from dvd.export import ExportOptions, Writer, check_writable, format_of, open_writer, suffix
+from dvd.export import ExportOptions, Writer, check_format, check_writable, format_of, open_writer, suffix
 from dvd.export.sidecar import read_sidecar, write_sidecar
 from dvd.files import Claim, legal_name, name_that_fits
 from dvd.types import DepthChunk, VideoInfo
@@ -106,13 +106,14 @@ def check_outputs(
 ) -> tuple[Path, ...]:
     """The paths of all files that `Outputs` would write, the JSON last; raises as it does, leaves nothing behind."""
     overwrite = (options or ExportOptions()).overwrite
-    paths = tuple(output_paths(Path(out), info, formats).values())
-    for path in paths:
+    paths = output_paths(Path(out), info, formats)
+    for format, path in paths.items():
+        check_format(format)
         check_writable(path, overwrite, info.path, folder=path.is_dir())
     sidecar = sidecar_path(Path(out), info, formats)
     if _earlier(sidecar, info) is None:
         check_writable(sidecar, overwrite, info.path)
-    return (*paths, sidecar)
+    return (*paths.values(), sidecar)
 
 
 def output_paths(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> dict[str, Path]:

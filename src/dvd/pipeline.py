@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dvd.arguments import check_name, check_path, shown
 from dvd.backbones import registry
 from dvd.backbones.base import Backbone, ModelCard
-from dvd.errors import OutputError
+from dvd.errors import InputError, OptionError, OutputError
 from dvd.export import ExportOptions
-from dvd.hardware import choose_device, choose_dtype
+from dvd.export import formats as known_formats
+from dvd.hardware import choose_device, choose_dtype, device_named, dtype_named
 from dvd.outputs import Outputs, check_outputs
 from dvd.record import Record
 from dvd.regressor import Regressor
@@ -38,20 +40,19 @@ CHUNKS_BEHIND = 2
 """Finished chunks, still at the model's size, that may wait for the writers."""
 
 
-def load(name_or_folder: str | Path = "dvd-mini", device: str = "auto", dtype: str = "auto") -> Pipeline:
+def load(
+    name_or_folder: str | Path = "dvd-mini", device: str | torch.device = "auto", dtype: str | torch.dtype = "auto"
+) -> Pipeline:
     """Opens a model by name or folder; "auto" takes the best device, and bfloat16 where that is fast and good enough.
 
-    Raises ModelError where the model is unknown, incomplete or damaged, OptionError where the device or dtype is.
+    `device`, `dtype`: names ("cuda:1", "float16") or torch's own objects. Raises ModelError where the model is unknown,
+    incomplete or damaged, OptionError where the device or dtype is.
     """
-    place = choose_device(device)
-    # A model's card is known once it is open; most allow bfloat16, and the others are small enough to open twice.
-    number, _ = choose_dtype(dtype, place, ModelCard("", ""))
-    backbone = registry.load(name_or_folder, place, number)
-    allowed, reason = choose_dtype(dtype, place, backbone.card)
-    if allowed != number:
-        backbone = registry.load(name_or_folder, place, allowed)
-    pipeline = Pipeline(backbone, reason)
-    log.info("%s on %s in %s: %s", backbone.card.name, pipeline.device, pipeline.dtype, reason)
+    card = registry.card(name_or_folder)
+    chosen_device = choose_device(device)
+    chosen_dtype, reason = choose_dtype(dtype, chosen_device, card)
+    pipeline = Pipeline(registry.load(name_or_folder, chosen_device, chosen_dtype), reason)
+    log.info("%s on %s in %s: %s", pipeline.card.name, pipeline.device, pipeline.dtype, reason)
     return pipeline
 
 
@@ -76,7 +77,7 @@ class Pipeline:
 
     def predict(
         self,
-        frames: Iterable[NDArray[np.generic]],
+        frames: Iterable[Any],
         size: Size = None,
         window: int | None = None,
         overlap: int | None = None,
@@ -86,19 +87,20 @@ class Pipeline:
     ) -> NDArray[np.float32]:
         """Disparity `T H W` float32 of all frames at their own size: affine-invariant, larger is nearer.
 
-        `frames`: an array `T H W 3` or any iterable of `H W 3`, uint8 or floating point in [0, 1].
+        `frames`: an array or tensor `T H W 3`, an open video (`dvd.open_video`), or any iterable of frames `H W 3`:
+        arrays, tensors on any device or PIL images in RGB; uint8, or floating point in [0, 1].
         `size`: least height and width that the network sees, (height, width) in pixels; None for the model's own,
         "source" for that of the frames up to a multiple of 16. `window`, `overlap`: in frames. `tau`: the anchor in
         [0, 1]. `stitch`: "default", "continuous", "least-squares", "demo" or "benchmark". `antialias`: None smooths
         frames that shrink to less than half; the release never does. Raises InputError for frames that are none,
-        OptionError for a value outside its range.
+        OptionError for a value of the wrong type or outside its range; what a generator raises comes through.
         """
         stream = self.stream(frames, size, window, overlap, tau, stitch, antialias)
         return np.concatenate([chunk.disparity for chunk in stream])
 
     def stream(
         self,
-        frames: Iterable[NDArray[np.generic]],
+        frames: Iterable[Any],
         size: Size = None,
         window: int | None = None,
         overlap: int | None = None,
@@ -106,7 +108,10 @@ class Pipeline:
         stitch: str | StitchRule = "default",
         antialias: bool | None = None,
     ) -> Stream:
-        """The same as a generator of `DepthChunk`, in memory that does not grow with the number of frames."""
+        """The same as a generator of `DepthChunk`, in memory that does not grow with the number of frames.
+
+        One that is closed, dropped or not used up leaves no thread and reads no further.
+        """
         settings = self.settings(size, window, overlap, tau, stitch, antialias)
         return Stream(Regressor(self.backbone), frames, settings)
 
@@ -139,10 +144,10 @@ def predict_file(
     source: str | Path,
     out: str | Path,
     model: str | Path | Pipeline = "dvd-mini",
-    formats: Sequence[str] | None = None,
+    formats: str | Sequence[str] | None = None,
     *,
-    device: str = "auto",
-    dtype: str = "auto",
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
     start: int | float | str | None = None,
     end: int | float | str | None = None,
     size: Size = None,
@@ -156,15 +161,21 @@ def predict_file(
 ) -> Result:
     """Predicts a video, an image or a folder of frames into files, and writes a JSON beside them that says how.
 
-    `out`: a folder, or a file whose ending chooses the format. `formats`: any of "mp4", "npz", "png16", "exr"; mp4
-    where neither says otherwise. `start`, `end`: as `open_video` takes them.
+    `out`: a folder, or a file whose ending chooses the format. `formats`: one or several of "mp4", "npz", "png16",
+    "exr"; mp4 where neither says otherwise. `start`, `end`: as `open_video` takes them.
     `progress` is told the number of frames done, from another thread. The other values are those of `load` and
     `Pipeline.predict`.
 
     Decoding, network and encoding run side by side. What goes wrong leaves either nothing or whole files of the frames
-    that were done. Raises InputError, OutputError, ModelError or OptionError with one line that says how to mend it.
+    that were done. Raises InputError, OutputError, ModelError or OptionError with one line that says how to mend it;
+    what can be told without the model's weights is said before they are read.
     """
     started = time.perf_counter()
+    check_path("source", source, "a video, an image or a folder of frames", InputError)
+    check_path("out", out, "a folder or a file", OutputError)
+    formats = _chosen_formats(formats)
+    _check_options(options, progress)
+    check_settings(_card_before_weights(model, device, dtype), size, window, overlap, tau, stitch, antialias)
     with open_video(source, start, end) as video:
         check_outputs(out, video.info, formats, options)  # before seconds go into a model
         pipeline = model if isinstance(model, Pipeline) else load(model, device, dtype)
@@ -196,6 +207,55 @@ def predict_file(
         finally:
             outputs.release()
     return Result(outputs.paths, outputs.sidecar, record, time.perf_counter() - started)
+
+
+def check_settings(
+    card: ModelCard,
+    size: Size = None,
+    window: int | None = None,
+    overlap: int | None = None,
+    tau: float | None = None,
+    stitch: str | StitchRule = "default",
+    antialias: bool | None = None,
+) -> None:
+    """OptionError where `Pipeline.predict` would raise it for these values, as far as the model's card can tell."""
+    # What is rounded depends on the network, so with a step of one frame nothing is rounded, nor said to be.
+    Settings.choose(card, 1, size, window, overlap, tau, stitch, antialias)
+
+
+def _card_before_weights(
+    model: str | Path | Pipeline, device: str | torch.device, dtype: str | torch.dtype
+) -> ModelCard:
+    """The card of a model that may not be open yet; ModelError and OptionError for what `load` would refuse by name."""
+    if not isinstance(model, Pipeline):
+        choose_device(device)
+        dtype_named(dtype)
+        return registry.card(model)
+    for name, asked, has in (
+        ("device", device_named(device), str(model.device)),
+        ("dtype", dtype_named(dtype), model.dtype),
+    ):
+        if asked not in ("auto", has, has.partition(":")[0]):
+            raise OptionError(f"{name} is '{asked}' but the open model has {has}; leave it out, or open the model so")
+    return model.card
+
+
+def _chosen_formats(formats: str | Sequence[str] | None) -> list[str] | None:
+    """The formats as a list; OptionError for what is no format, or none at all."""
+    if formats is None:
+        return None
+    if not isinstance(formats, str | list | tuple | set | frozenset) or not formats:
+        raise OptionError(f"formats is {shown(formats)} but must name one or several of {', '.join(known_formats())}")
+    return [
+        check_name("format", name, known_formats()) for name in ([formats] if isinstance(formats, str) else formats)
+    ]
+
+
+def _check_options(options: ExportOptions | None, progress: Callable[[int], None] | None) -> None:
+    if options is not None and not isinstance(options, ExportOptions):
+        raise OptionError(f"options is {shown(options)} but must be dvd.export.ExportOptions(…), or None")
+    if progress is not None and not callable(progress):
+        raise OptionError(f"progress is {shown(progress)} but must be a function of the number of frames done, or None")
 
 
 def _noting_times(video: Video, times: deque[int]) -> Iterator[NDArray[np.uint8]]:

@@ -7,8 +7,9 @@ import logging
 import torch
 from torch import Tensor
 
+from dvd.arguments import check_tau
 from dvd.backbones.base import Backbone
-from dvd.errors import ModelError, OptionError
+from dvd.errors import ModelError
 from dvd.windows import round_window
 
 log = logging.getLogger(__name__)
@@ -87,9 +88,3 @@ class Regressor:
 def _is_unsupported(error: Exception) -> bool:
     """Whether an operation or number format is missing from torch's MPS; most messages say "not supported on MPS"."""
     return isinstance(error, NotImplementedError) or "support" in str(error)
-
-
-def check_tau(tau: float) -> None:
-    """Raises OptionError unless 0 ≤ tau ≤ 1."""
-    if not 0 <= tau <= 1:
-        raise OptionError(f"tau is {tau:g} but must be between 0 and 1; the models were trained at 0.5")

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from dvd.arguments import check_antialias, check_size, check_tau, shown
 from dvd.backbones.base import ModelCard
 from dvd.errors import InputError, OptionError
-from dvd.regressor import Regressor, check_tau
+from dvd.frames import check_frames, checked_frame
+from dvd.regressor import Regressor
 from dvd.resize import ToModelSize, model_size, to_source_size
 from dvd.shots import CutDetector, by_shot
 from dvd.stitch import Stitcher, StitchRule, choose_rule
 from dvd.threads import Ahead
 from dvd.types import DepthChunk, Seam, Window
-from dvd.windows import check as check_windows
+from dvd.windows import choose as choose_windows
 from dvd.windows import plan, round_window
 
 log = logging.getLogger(__name__)
@@ -58,19 +59,33 @@ class Settings:
         stitch: str | StitchRule = "default",
         antialias: bool | None = None,
     ) -> Settings:
-        """The model's own settings where None is given; a window is rounded up to `time_factor · n + 1`, and logged.
+        """The model's own settings where None is given.
 
-        Raises OptionError where a value is outside its range or two contradict each other.
+        A window is rounded up to `time_factor · n + 1`, with a warning in the log: a logger warns through Python's
+        last handler where a program has set up none, and the command line shows it as it shows every other one.
+        Raises OptionError where a value is of the wrong type, outside its range, or two contradict each other.
         """
-        wanted = card.window if window is None else window
-        shared = overlap if overlap is not None else max(1, min(card.overlap, wanted // 2))
-        check_windows(wanted, shared)
+        wanted, shared = choose_windows(window, overlap, card.window, card.overlap)
         length = round_window(wanted, time_factor)
+        settings = cls(
+            _target(size, card),
+            length,
+            shared,
+            card.tau if tau is None else check_tau(tau),
+            _rule(stitch),
+            check_antialias(antialias),
+        )
         if length != wanted:
-            log.info("window of %d frames rounded up to %d, as the model needs", wanted, length)
-        anchor = card.tau if tau is None else tau
-        check_tau(anchor)
-        return cls(_target(size, card), length, shared, anchor, choose_rule(stitch), antialias)
+            log.warning("window of %d frames rounded up to %d, as the model needs", wanted, length)
+        return settings
+
+
+@dataclass
+class _Sizes:
+    """Height and width of the frames and of what the network sees, once the first frame is there."""
+
+    source: tuple[int, int] | None = None
+    model: tuple[int, int] | None = None
 
 
 class Stream:
@@ -81,15 +96,29 @@ class Stream:
     `source_size` and `model_size` (height, width) are known once the first chunk is.
     """
 
-    def __init__(self, regressor: Regressor, frames: Iterable[NDArray[np.generic]], settings: Settings) -> None:
+    def __init__(self, regressor: Regressor, frames: Iterable[Any], settings: Settings) -> None:
+        """InputError where `frames` are clearly none; each is looked at when its turn comes."""
         self.settings = settings
-        self.source_size: tuple[int, int] | None = None
-        self.model_size: tuple[int, int] | None = None
         self.cuts: list[int] = []
+        self._sizes = _Sizes()
         self._regressor = regressor
-        self._frames = frames
+        self._frames = check_frames(frames)
         self._stitcher = Stitcher(settings.rule)
-        self._chunks = self._at_source_size()
+        # The iterator runs on a copy that shares all of the above: if it held the stream that holds it, a stream that
+        # is dropped would keep its thread until Python looks for circles. So state is changed in place, never set anew.
+        self._chunks = copy(self)._at_source_size()
+
+    @property
+    def source_size(self) -> tuple[int, int] | None:
+        return self._sizes.source
+
+    @source_size.setter
+    def source_size(self, size: tuple[int, int]) -> None:
+        self._sizes.source = size
+
+    @property
+    def model_size(self) -> tuple[int, int] | None:
+        return self._sizes.model
 
     @property
     def seams(self) -> list[Seam]:
@@ -102,13 +131,15 @@ class Stream:
         return next(self._chunks)
 
     def close(self) -> None:
-        """Stops early."""
+        """Stops early: the thread ends and nothing more is read. A stream that is dropped does the same."""
         self._chunks.close()
 
     def at_model_size(self) -> Iterator[DepthChunk]:
         """The same chunks before they are resized, `T h w`; iterate over these or over the stream itself, once."""
         settings = self.settings
-        with Ahead(self._prepared(), depth=settings.window - settings.overlap) as prepared:
+        # The thread holds the frames and their sizes, not the stream: it ends when the stream is dropped.
+        ahead = _prepared(self._frames, settings, self._regressor.backbone.side_multiple, self._sizes)
+        with Ahead(ahead, depth=settings.window - settings.overlap) as prepared:
             for shot, window, frames in self._windows(prepared):
                 rgb = torch.stack(frames, dim=1)[None]  # 1 3 T h w
                 disparity = self._regressor(rgb, settings.tau)[0].transpose(0, 1)  # T C h w
@@ -138,48 +169,34 @@ class Stream:
             piece = chunk.disparity[first : first + step]
             yield DepthChunk(chunk.start + first, to_source_size(piece, self.source_size), chunk.shot)
 
-    def _prepared(self) -> Iterator[Tensor]:
-        """Each frame `3 h w` float32 in [0, 1] at the model's size."""
-        for index, frame in enumerate(self._frames):
-            rgb = checked_frame(frame, index)
-            size = (rgb.shape[0], rgb.shape[1])
-            if self.source_size is None:
-                self.model_size = model_size(*size, self.settings.target, self._regressor.backbone.side_multiple)
-                self.source_size = size
-                resize = ToModelSize(self.model_size, self.settings.antialias)
-            if size != self.source_size:
-                raise InputError(
-                    f"frame {index} is {size[0]}x{size[1]} but those before it are "
-                    f"{self.source_size[0]}x{self.source_size[1]}; resize or split the input"
-                )
-            yield resize(rgb)
-        if self.source_size is None:
-            raise InputError("there are no frames; give at least one")
-
-
-def checked_frame(frame: NDArray[np.generic], index: int) -> NDArray[np.generic]:
-    """The frame as `H W 3` uint8 or float32 in [0, 1]; InputError says what else it is."""
-    rgb = np.asarray(frame)
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
-        raise InputError(f"frame {index} has shape {rgb.shape}; frames are H W 3, red, green and blue")
-    if rgb.dtype == np.uint8:
-        return rgb
-    if not np.issubdtype(rgb.dtype, np.floating):
-        raise InputError(f"frame {index} is {rgb.dtype}; frames are uint8, or floating point in [0, 1]")
-    if not (rgb.min() >= 0 and rgb.max() <= 1):
-        raise InputError(
-            f"frame {index} has values from {rgb.min():.4g} to {rgb.max():.4g}; floating-point frames lie in [0, 1], "
-            "so divide by 255 or give uint8"
-        )
-    return rgb.astype(np.float32, copy=False)
-
 
 def _target(size: Size, card: ModelCard) -> tuple[int, int] | None:
-    if size is None:
+    chosen = check_size(size)
+    if chosen is None:
         return card.size
-    if size == "source":
-        return None
-    if isinstance(size, str) or len(size) != 2 or min(size) < 1:
-        given = size if isinstance(size, str) else "x".join(map(str, size))
-        raise OptionError(f"size is {given} but must be a height and a width in pixels, such as 480x640, or 'source'")
-    return int(size[0]), int(size[1])
+    return None if isinstance(chosen, str) else chosen
+
+
+def _rule(stitch: str | StitchRule) -> StitchRule:
+    if not isinstance(stitch, str | StitchRule):
+        raise OptionError(f"stitch is {shown(stitch)} but must be the name of a rule, such as 'default'")
+    return choose_rule(stitch)
+
+
+def _prepared(frames: Iterable[Any], settings: Settings, multiple: int, sizes: _Sizes) -> Generator[Tensor, None, None]:
+    """Each frame `3 h w` float32 in [0, 1] at the model's size; fills in `sizes` at the first."""
+    for index, frame in enumerate(frames):
+        rgb = checked_frame(frame, index)
+        size = (rgb.shape[0], rgb.shape[1])
+        if sizes.source is None:
+            sizes.model = model_size(*size, settings.target, multiple)
+            sizes.source = size
+            resize = ToModelSize(sizes.model, settings.antialias)
+        if size != sizes.source:
+            raise InputError(
+                f"frame {index} is {size[0]}x{size[1]} but those before it are "
+                f"{sizes.source[0]}x{sizes.source[1]}; resize or split the input"
+            )
+        yield resize(rgb)
+    if sizes.source is None:
+        raise InputError("there are no frames; give at least one")

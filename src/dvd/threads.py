@@ -1,58 +1,119 @@
-"""Work that runs ahead of the network (decoding) and behind it (encoding), so that the three overlap in time."""
+"""Work that runs ahead of the network (decoding) and behind it (encoding), so that the three overlap in time.
+
+A thread holds the queue between the two sides and its own work, never the `Ahead` or `Behind` that started it: so one
+that is dropped is collected, and its thread ends. The same happens when Python leaves.
+"""
 
 from __future__ import annotations
 
+import atexit
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from queue import Empty, Queue
-from threading import Event, Thread
+from threading import Condition, Thread, current_thread
 from time import monotonic
 from types import TracebackType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 PATIENCE_S = 5.0
 """How long to wait for a thread that was told to stop but is still busy with one item."""
+LOOK_S = 0.5
+"""How often a side that waits looks by itself whether the other one is gone."""
 
 
-class _End:
-    """Marks the end of a queue."""
+class _Stopped(Exception):
+    """The queue was stopped, or has ended and is empty."""
+
+
+class _Queue(Generic[T]):
+    """At most `depth` items on their way from one thread to another; either side may stop it, also while it waits."""
+
+    def __init__(self, depth: int) -> None:
+        self._items: deque[T] = deque()
+        self._depth = depth
+        self._ended = self._is_stopped = False
+        self._changed = Condition()
+        self.failure: BaseException | None = None
+        """What the thread failed with."""
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._is_stopped
+
+    def put(self, item: T) -> None:
+        """Waits for room; raises `_Stopped` where nobody will take the item."""
+        with self._changed:
+            self._wait_until(lambda: len(self._items) < self._depth)
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def get(self) -> T:
+        """Waits for an item; raises `_Stopped` where none will come."""
+        with self._changed:
+            self._wait_until(lambda: bool(self._items or self._ended))
+            if not self._items:
+                raise _Stopped
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
+    def end(self) -> None:
+        """Says that no more items come; those inside can still be taken."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Lets go of both sides; items inside are lost.
+
+        May be called while an object is collected, in whichever thread that happens: it never waits for a lock. A side
+        that is not woken looks again after `LOOK_S`.
+        """
+        self._is_stopped = True
+        if self._changed.acquire(blocking=False):
+            try:
+                self._changed.notify_all()
+            finally:
+                self._changed.release()
+
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
+        while not (self._is_stopped or ready()):
+            self._changed.wait(LOOK_S)
+        if self._is_stopped:
+            raise _Stopped
 
 
 class Ahead(Generic[T]):
-    """Iterates over `items` in a thread of its own, at most `depth` items ahead; what fails there is raised here."""
+    """Iterates over `items` in a thread of its own, at most `depth` items ahead; what fails there is raised here.
+
+    The thread ends at the end of `items`, on `close`, when this object is dropped, or when Python leaves.
+    """
 
     def __init__(self, items: Iterable[T], depth: int) -> None:
-        self._queue: Queue[T | _End] = Queue(maxsize=depth)
-        self._stopped = Event()
-        self._failure: BaseException | None = None
-        self._thread = Thread(target=self._work, args=(items,), name="dvd-ahead", daemon=True)
-        self._thread.start()
+        self._queue: _Queue[T] = _Queue(depth)
+        self._thread = _start("dvd-ahead", _take_all, self._queue, items)
+        weakref.finalize(self, self._queue.stop).atexit = False
 
     def __iter__(self) -> Iterator[T]:
         return self
 
     def __next__(self) -> T:
-        if self._stopped.is_set():
-            raise StopIteration
-        item = self._queue.get()
-        if not isinstance(item, _End):
-            return item
-        self.close()
-        if self._failure is not None:
-            raise self._failure
+        try:
+            return self._queue.get()
+        except _Stopped:
+            self.close()
+        failure, self._queue.failure = self._queue.failure, None
+        if failure is not None:
+            raise failure
         raise StopIteration
 
     def close(self) -> None:
         """Stops the thread; items that nobody took are lost."""
-        self._stopped.set()
-        give_up = monotonic() + PATIENCE_S
-        while self._thread.is_alive() and monotonic() < give_up:
-            # A thread that waits for room in the queue only sees the order to stop once it has got it.
-            with suppress(Empty):
-                self._queue.get_nowait()
-            self._thread.join(0.001)
+        self._queue.stop()
+        _join(self._thread)
 
     def __enter__(self) -> Ahead[T]:
         return self
@@ -60,26 +121,14 @@ class Ahead(Generic[T]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _work(self, items: Iterable[T]) -> None:
-        try:
-            for item in items:
-                if self._stopped.is_set():
-                    return
-                self._queue.put(item)
-        except BaseException as failure:
-            self._failure = failure
-        self._queue.put(_End())
-
 
 class Behind(Generic[T]):
     """Does `work` on items in a thread of its own, in order, at most `depth` items behind whoever gives them."""
 
     def __init__(self, work: Callable[[T], None], depth: int) -> None:
-        self._do = work
-        self._queue: Queue[T | _End] = Queue(maxsize=depth)
-        self._failure: BaseException | None = None
-        self._thread = Thread(target=self._work, name="dvd-behind", daemon=True)
-        self._thread.start()
+        self._queue: _Queue[T] = _Queue(depth)
+        self._thread = _start("dvd-behind", _do_all, self._queue, work)
+        weakref.finalize(self, self._queue.stop).atexit = False
 
     def give(self, item: T) -> None:
         """Hands over an item, waiting for room; raises what an earlier item failed with."""
@@ -88,9 +137,14 @@ class Behind(Generic[T]):
 
     def finish(self) -> None:
         """Waits until everything given is done; raises what it failed with."""
-        if self._thread.is_alive():
-            self._queue.put(_End())
+        self._queue.end()
+        try:
             self._thread.join()
+        except BaseException:
+            # Ctrl-C: whoever cleans up must not find the thread still at work.
+            self._queue.stop()
+            _join(self._thread)
+            raise
         self._raise_failure()
 
     def __enter__(self) -> Behind[T]:
@@ -105,13 +159,60 @@ class Behind(Generic[T]):
                 raise
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
+        if self._queue.failure is not None:
+            raise self._queue.failure
 
-    def _work(self) -> None:
-        while not isinstance(item := self._queue.get(), _End):
-            if self._failure is None:
-                try:
-                    self._do(item)
-                except BaseException as failure:
-                    self._failure = failure
+
+_RUNNING: weakref.WeakKeyDictionary[Thread, Callable[[], None]] = weakref.WeakKeyDictionary()
+"""Every thread started here, and what stops it."""
+
+
+def _start(name: str, target: Callable[[_Queue[T], W], None], queue: _Queue[T], work: W) -> Thread:
+    thread = Thread(target=target, args=(queue, work), name=name, daemon=True)
+    _RUNNING[thread] = queue.stop
+    thread.start()
+    return thread
+
+
+def _join(thread: Thread) -> None:
+    """Waits for a thread that was stopped, but not for ever: its one item may hang in a source that gives no more."""
+    if thread is not current_thread():
+        thread.join(PATIENCE_S)
+
+
+@atexit.register
+def _stop_all() -> None:
+    """A thread that still decodes while Python is taken apart may crash it."""
+    for stop in list(_RUNNING.values()):
+        stop()
+    give_up = monotonic() + PATIENCE_S
+    for thread in list(_RUNNING):
+        if thread.is_alive():
+            thread.join(max(0.0, give_up - monotonic()))
+
+
+def _take_all(queue: _Queue[T], items: Iterable[T]) -> None:
+    try:
+        for item in items:
+            queue.put(item)
+            if queue.is_stopped:
+                return
+    except _Stopped:
+        return
+    except BaseException as failure:
+        queue.failure = failure
+    queue.end()
+
+
+def _do_all(queue: _Queue[T], work: Callable[[T], None]) -> None:
+    """Items that come after a failure are taken and left undone, so that whoever gives them is not held up."""
+    while True:
+        try:
+            item = queue.get()
+        except _Stopped:
+            return
+        if queue.failure is None:
+            try:
+                work(item)
+            except BaseException as failure:
+                queue.failure = failure

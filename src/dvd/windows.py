@@ -6,10 +6,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal, TypeVar, get_args
 
+from dvd.arguments import whole
 from dvd.errors import OptionError, unknown
 from dvd.types import Window
 
 T = TypeVar("T")
+
+FRAMES = "a whole number of frames"
 
 Last = Literal["full", "short"]
 """The last window is moved back to its full length ("full"), or ends where the frames end ("short")."""
@@ -36,10 +39,22 @@ def round_window(window: int, time_factor: int) -> int:
     return -(-(window - 1) // time_factor) * time_factor + 1
 
 
+def choose(window: int | None, overlap: int | None, usual_window: int, usual_overlap: int) -> tuple[int, int]:
+    """The window and overlap that are asked for, in frames; where one is None, the usual.
+
+    A usual overlap is at most half the window. OptionError where one is no whole number, or no plan can be made.
+    """
+    length = usual_window if window is None else whole("window", window, FRAMES)
+    # A window too short for any overlap is not to be blamed on an overlap that nobody gave.
+    shared = max(1, min(usual_overlap, length // 2)) if overlap is None else whole("overlap", overlap, FRAMES)
+    check(length, shared)
+    return length, shared
+
+
 def check(window: int, overlap: int, last: str = "full") -> None:
     """Raises OptionError where no plan can be made from these values."""
-    if window < 1:
-        raise OptionError(f"window is {window} but must be at least 1 frame")
+    if window < 2:
+        raise OptionError(f"window is {window} but must be at least 2 frames, so that two windows can share 1")
     if overlap < 1:
         raise OptionError(f"overlap is {overlap} but two windows must share at least 1 frame to be aligned")
     if overlap >= window:

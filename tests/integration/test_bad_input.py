@@ -105,7 +105,7 @@ def test_a_part_that_holds_no_frame(predict: Run, clip: Path, out: Path) -> None
     ("arguments", "parts"),
     [
         (["--window", 9, "--overlap", 9], ["overlap is 9", "smaller than the window of 9"]),
-        (["--window", 0], ["window is 0", "at least 1"]),
+        (["--window", 0], ["window is 0", "at least 2 frames"]),
         (["--overlap", 0], ["overlap is 0", "at least 1 frame"]),
         (["--size", "0x48"], ["'0x48'", "at least 1"]),
         (["--size=-32x48"], ["'-32x48'", "HEIGHTxWIDTH"]),
@@ -129,6 +129,18 @@ def test_a_part_that_holds_no_frame(predict: Run, clip: Path, out: Path) -> None
 )
 def test_an_impossible_option(predict: Run, clip: Path, out: Path, arguments: list[object], parts: list[str]) -> None:
     assert_refused(predict(clip, "-o", out, *arguments), *parts)
+    assert not out.exists()
+
+
+def test_what_the_command_line_asks_for_is_refused_before_the_model_is_opened(
+    predict: Run, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dvd.backbones.registry.load", lambda *_: pytest.fail("the weights were read"))
+    monkeypatch.setattr("dvd.export.exr.find_spec", lambda name: None)
+    assert_refused(predict(clip, "-o", out, "--format", "exr"), "exr needs the OpenEXR library", "dvd-depth[exr]")
+    assert_refused(predict(clip, "-o", out / "depth.exr"), "exr needs the OpenEXR library")
+    assert_refused(predict(clip, "-o", out, "--window", 9, "--overlap", 9), "overlap is 9")
+    assert_refused(predict(clip, "-o", out, "--stitch", "least"), "did you mean least-squares")
     assert not out.exists()
 
 
@@ -243,7 +255,17 @@ def test_a_limit_on_file_size_keeps_what_was_finished(installed: Run, tmp_path: 
     assert json.loads((out / "clip.json").read_text())["outputs"][0]["frames"] == len(kept)
 
 
-def test_ctrl_c_keeps_what_is_finished_and_it_plays(command: Path, tmp_path: Path, out: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [
+        (signal.SIGINT, 130, "dvd: stopped"),
+        (signal.SIGTERM, 143, "dvd: stopped by SIGTERM"),
+        (signal.SIGHUP, 129, "dvd: stopped by SIGHUP"),
+    ],
+)
+def test_a_signal_keeps_what_is_finished_and_it_plays(
+    command: Path, tmp_path: Path, out: Path, number: int, status: int, said: str
+) -> None:
     clip = make_video(tmp_path / "clip.mp4", 600)
     arguments = [command, "predict", clip, "-o", out, *SMALL, "--size", "96x128", "--format", "mp4,npz"]
     process = subprocess.Popen(
@@ -251,18 +273,18 @@ def test_ctrl_c_keeps_what_is_finished_and_it_plays(command: Path, tmp_path: Pat
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that starts the tests in the background makes them deaf to Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # A shell that starts the tests in the background makes them deaf to Ctrl-C, and nohup to SIGHUP.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     growing = out / "clip.part.npz"
     give_up = time.monotonic() + 60
     while not (growing.exists() and growing.stat().st_size > 30 * 48 * 64 * 4) and time.monotonic() < give_up:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert "Traceback" not in errors
-    assert errors.splitlines()[-1] == "dvd: stopped"
+    assert errors.splitlines()[-1] == said
     kept = values(out / "clip.npz")
     assert f"keeps the {len(kept)} frames that were done" in errors
     with av.open(str(out / "clip.mp4")) as video:
@@ -372,5 +394,11 @@ def test_unusual_sources(predict: Run, tmp_path: Path, out: Path, more: dict) ->
 def test_a_window_that_is_not_4n_1_is_rounded_and_said(predict: Run, clip: Path, out: Path) -> None:
     outcome = predict(clip, "-o", out, "--window", 7, "--format", "npz")
     assert outcome.status == 0
-    assert "window of 7 frames rounded up to 9" in outcome.out
+    assert outcome.errors == ["window of 7 frames rounded up to 9, as the model needs"]
     assert json.loads((out / "clip.json").read_text())["window"] == 9
+
+
+def test_a_rounded_window_is_said_once_for_all_inputs(predict: Run, clip: Path, tmp_path: Path, out: Path) -> None:
+    other = make_video(tmp_path / "other.mp4", 3)
+    outcome = predict(clip, other, "-o", out, "--window", 7, "--format", "npz")
+    assert outcome.errors == ["window of 7 frames rounded up to 9, as the model needs"]

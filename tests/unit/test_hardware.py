@@ -1,5 +1,6 @@
 """Devices and number formats are chosen by what the machine has, and unknown ones are named."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +41,31 @@ def test_a_numbered_gpu_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unknown_device_is_named(name: str) -> None:
     with pytest.raises(OptionError, match=f"unknown device '{name}'"):
         hardware.choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("choose", "name", "offer"),
+    [
+        (hardware.device_named, "gpu", "cuda or auto"),
+        (hardware.device_named, "GPU:0", "cuda or auto"),
+        (hardware.device_named, "metal", "mps or auto"),
+        (hardware.device_named, "CPU", "cpu"),
+        (hardware.dtype_named, "half", "float16 or bfloat16"),
+        (hardware.dtype_named, "fp16", "float16 or bfloat16"),
+        (hardware.dtype_named, "bf16", "bfloat16"),
+        (hardware.dtype_named, "fp32", "float32"),
+        (hardware.dtype_named, "Float32", "float32"),
+    ],
+)
+def test_a_name_from_elsewhere_is_answered_with_ours(choose: Callable[[str], str], name: str, offer: str) -> None:
+    with pytest.raises(OptionError, match=f"unknown (device|dtype) '{name}'; did you mean {offer}"):
+        choose(name)
+
+
+def test_torchs_own_objects_are_taken() -> None:
+    assert hardware.choose_device(CPU) == CPU
+    assert hardware.choose_dtype(torch.float16, CPU, ModelCard("tiny", "none")) == (torch.float16, "asked for")
+    assert hardware.device_named(torch.device("cuda", 1)) == "cuda:1"
 
 
 def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

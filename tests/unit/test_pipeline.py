@@ -1,7 +1,9 @@
 """The whole story with a stand-in for the network: arrays, streams, files, and what happens when it goes wrong."""
 
 import json
+import re
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -108,32 +110,54 @@ def test_a_flat_array_is_named() -> None:
         Pipeline(Bright()).predict(clip(1)[0])
 
 
-@pytest.mark.parametrize(
-    ("allowed", "opened", "dtype"),
-    [(True, [torch.bfloat16], "bfloat16"), (False, [torch.bfloat16, torch.float32], "float32")],
-)
-def test_load_follows_the_card(
-    monkeypatch: pytest.MonkeyPatch, allowed: bool, opened: list[torch.dtype], dtype: str
-) -> None:
-    asked = []
+def stand_in(monkeypatch: pytest.MonkeyPatch, card: ModelCard) -> list[torch.dtype]:
+    """Lets `load` find a model of that card; returns the number formats that it is opened in."""
+    asked: list[torch.dtype] = []
 
-    def opens(name: str, device: torch.device, number: torch.dtype) -> Bright:
-        asked.append(number)
-        return Bright(ModelCard(name, "CC0", bfloat16=allowed), number)
+    def opens(name: str, device: torch.device, dtype: torch.dtype) -> Bright:
+        asked.append(dtype)
+        return Bright(card, dtype)
 
-    monkeypatch.setattr("dvd.hardware.cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr(story.registry, "card", lambda name: card)
     monkeypatch.setattr(story.registry, "load", opens)
+    return asked
+
+
+@pytest.mark.parametrize(("allowed", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_load_follows_the_card_and_opens_the_weights_once(
+    monkeypatch: pytest.MonkeyPatch, allowed: bool, dtype: str
+) -> None:
+    asked = stand_in(monkeypatch, ModelCard("bright", "CC0", bfloat16=allowed))
+    monkeypatch.setattr("dvd.hardware.cpu_flags", lambda: frozenset({"avx512_bf16"}))
     model = load("bright", device="cpu")
-    assert asked == opened
+    assert asked == [getattr(torch, dtype)]
     assert model.dtype == dtype
     assert "bfloat16" in model.dtype_reason
 
 
-def test_a_named_dtype_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        story.registry, "load", lambda name, device, number: Bright(ModelCard(name, "", bfloat16=False), number)
-    )
-    assert load("bright", "cpu", "bfloat16").dtype == "bfloat16"
+@pytest.mark.parametrize("dtype", ["bfloat16", torch.bfloat16], ids=str)
+def test_a_named_dtype_is_obeyed(monkeypatch: pytest.MonkeyPatch, dtype: str | torch.dtype) -> None:
+    stand_in(monkeypatch, ModelCard("bright", "", bfloat16=False))
+    assert load("bright", torch.device("cpu"), dtype).dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ({"device": "gpu"}, OptionError, "unknown device 'gpu'; did you mean cuda or auto?"),
+        ({"device": None}, OptionError, "device is None but must be one of auto, cpu, cuda, mps"),
+        ({"device": 0}, OptionError, "device is 0 but must be one of"),
+        ({"dtype": "half"}, OptionError, "unknown dtype 'half'; did you mean float16 or bfloat16?"),
+        ({"dtype": np.float32}, OptionError, "dtype is <class 'numpy.float32'> but must be one of auto"),
+        ({"dtype": torch.float64}, OptionError, "unknown dtype 'float64'; did you mean float32?"),
+        ({"name_or_folder": None}, ModelError, "model is None but must be the path of a model folder, or"),
+        ({"name_or_folder": ""}, ModelError, "model is empty"),
+        ({"name_or_folder": b"dvd-mini"}, ModelError, "model is b'dvd-mini' (bytes) but must be"),
+    ],
+)
+def test_load_refuses_what_names_nothing(arguments: dict, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=re.escape(said)):
+        load(**arguments)
 
 
 def test_a_video_becomes_files_and_a_description(video: Path, tmp_path: Path) -> None:
@@ -272,9 +296,86 @@ def test_an_output_that_exists_is_refused_before_any_work(video: Path, tmp_path:
         ({"formats": ["mp5"]}, OptionError, "did you mean mp4"),
         ({"model": "dvd-mimi"}, ModelError, "did you mean dvd-mini"),
         ({"model": "dvd-mini", "device": "tpu"}, OptionError, "unknown device 'tpu'"),
+        ({"model": None}, ModelError, "model is None"),
+        (
+            {"model": Bright()},
+            ModelError,
+            "model is a Bright but must be the path of a model folder",
+        ),
+        ({"device": "cuda"}, OptionError, "device is 'cuda' but the open model has cpu"),
+        ({"dtype": "float16"}, OptionError, "dtype is 'float16' but the open model has float32"),
+        ({"formats": "mp5"}, OptionError, "unknown format 'mp5'; did you mean mp4"),
+        ({"formats": []}, OptionError, "formats is [] but must name one or several of mp4"),
+        ({"formats": 3}, OptionError, "formats is 3 but must name"),
+        ({"formats": ["npz", None]}, OptionError, "format is None but must be one of mp4"),
+        ({"options": {"crf": 20}}, OptionError, "options is a dict but must be dvd.export.ExportOptions"),
+        ({"progress": True}, OptionError, "progress is True but must be a function"),
+        ({"size": "96x128"}, OptionError, "size is '96x128' (str) but must be"),
+        ({"window": "9"}, OptionError, "window is '9' (str)"),
+        ({"overlap": 2.5}, OptionError, "overlap is 2.5"),
+        ({"tau": "half"}, OptionError, "tau is 'half' (str)"),
+        ({"stitch": None}, OptionError, "stitch is None"),
+        ({"antialias": "no"}, OptionError, "antialias is 'no' (str)"),
+        ({"start": -1}, OptionError, "--start -1 is no moment"),
+        ({"start": [3]}, OptionError, "--start [3] is no moment"),
+        ({"end": True}, OptionError, "--end True is no moment"),
+        ({"source": None}, InputError, "source is None but must be the path of a video, an image or a folder"),
+        ({"source": b"clip.mp4"}, InputError, "source is b'clip.mp4' (bytes) but must be"),
+        ({"source": ""}, InputError, "source is empty"),
+        ({"source": clip(1)}, InputError, "source is an array of shape (1, 36, 50, 3) but must be the path"),
+        ({"out": None}, OutputError, "out is None but must be the path of a folder or a file"),
     ],
 )
 def test_a_wrong_option_leaves_nothing(video: Path, tmp_path: Path, options: dict, error: type, said: str) -> None:
-    with pytest.raises(error, match=said):
-        predict_file(video, tmp_path / "out", **{"model": Pipeline(Bright()), **options})
+    with pytest.raises(error, match=re.escape(said)):
+        predict_file(**{"source": video, "out": tmp_path / "out", "model": Pipeline(Bright()), **options})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tau": 2}, {"window": 9, "overlap": 9}, {"size": 96}, {"formats": "mp5"}, {"dtype": "fp8"}, {"start": "noon"}],
+    ids=str,
+)
+def test_what_is_wrong_is_said_before_the_weights_are_read(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict
+) -> None:
+    opened = stand_in(monkeypatch, ModelCard("bright", "CC0"))
+    with pytest.raises(OptionError):
+        predict_file(video, tmp_path / "out", "bright", **options)
+    assert opened == []
+
+
+def test_one_format_may_be_given_as_text(video: Path, tmp_path: Path) -> None:
+    assert predict_file(video, tmp_path, Pipeline(Bright()), "npz", end=3).outputs == (tmp_path / "street.npz",)
+
+
+def test_a_rounded_window_is_said_once(video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    result = predict_file(video, tmp_path, Pipeline(Bright()), "npz", end=3, window=2)
+    assert result.record.window == 5
+    assert [line for line in caplog.messages if "rounded" in line] == [
+        "window of 2 frames rounded up to 5, as the model needs"
+    ]
+
+
+def test_an_open_video_is_as_good_as_its_frames(video: Path) -> None:
+    model = Pipeline(Bright())
+    with dvd.open_video(video) as frames:
+        whole = model.predict(frames)
+    np.testing.assert_array_equal(whole, model.predict(clip(40)))
+    with dvd.open_video(video) as frames:
+        np.testing.assert_array_equal(model.predict(list(frames)), whole)
+    with pytest.raises(InputError, match="no frames"):
+        model.predict(frames)
+
+
+def test_an_error_of_the_source_comes_through_unchanged() -> None:
+    class Boom(Exception):
+        pass
+
+    def frames() -> Iterator[np.ndarray]:
+        yield clip(1)[0]
+        raise Boom("x")
+
+    with pytest.raises(Boom, match=r"^x$"):
+        Pipeline(Bright()).predict(frames())

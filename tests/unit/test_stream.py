@@ -1,8 +1,13 @@
 """Frames become disparity chunk by chunk: same numbers as at once, bounded memory, clear refusals."""
 
+import gc
 import logging
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
+from threading import enumerate as running_threads
 
 import numpy as np
 import pytest
@@ -130,7 +135,7 @@ def test_bytes_and_floats_give_the_same() -> None:
         ([np.zeros((0, 48, 3), np.uint8)], "H W 3"),
         ([np.zeros((32, 48, 3), np.int32)], "is int32"),
         ([np.full((32, 48, 3), 200.0)], "divide by 255"),
-        ([np.full((32, 48, 3), np.nan)], "values from nan"),
+        ([np.full((32, 48, 3), np.nan)], "not finite"),
         ([np.zeros((32, 48, 3)), np.full((32, 48, 3), -1.0)], "frame 1 has values from -1"),
         ([np.zeros((32, 48, 3), np.uint8), np.zeros((48, 32, 3), np.uint8)], "frame 1 is 48x32 but those before"),
     ],
@@ -157,9 +162,20 @@ def test_settings_default_to_the_model() -> None:
 
 
 def test_a_window_is_rounded_up_and_said(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "dvd.stream"):
-        assert Settings.choose(CARD, 4, window=10).window == 13
-    assert caplog.messages == ["window of 10 frames rounded up to 13, as the model needs"]
+    assert Settings.choose(CARD, 4, window=10).window == 13
+    ((level, message),) = [(record.levelno, record.message) for record in caplog.records]
+    assert level == logging.WARNING
+    assert message == "window of 10 frames rounded up to 13, as the model needs"
+
+
+def test_a_program_without_a_log_sees_that_the_window_is_rounded() -> None:
+    code = (
+        "from dvd.stream import Settings; from dvd.backbones.base import ModelCard;"
+        "print(Settings.choose(ModelCard('m', ''), 4, window=2).window)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "5\n"
+    assert done.stderr == "window of 2 frames rounded up to 5, as the model needs\n"
 
 
 def test_a_small_window_shrinks_the_overlap_that_nobody_asked_for() -> None:
@@ -174,7 +190,7 @@ def test_a_small_window_shrinks_the_overlap_that_nobody_asked_for() -> None:
         ({"window": 0}, "window is 0"),
         ({"tau": 1.5}, "tau is 1.5"),
         ({"size": (0, 10)}, r"size is 0x10"),
-        ({"size": (-480, 640)}, "such as 480x640"),
+        ({"size": (-480, 640)}, r"size is -480x640 .* such as \(480, 640\)"),
         ({"size": "large"}, "or 'source'"),
         ({"stitch": "bench"}, "did you mean benchmark"),
     ],
@@ -182,6 +198,143 @@ def test_a_small_window_shrinks_the_overlap_that_nobody_asked_for() -> None:
 def test_options_outside_their_range_are_refused(options: dict, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         Settings.choose(CARD, 4, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"window": "45"}, "window is '45' (str) but must be a whole number of frames"),
+        ({"window": 8.5}, "window is 8.5 but must be a whole number of frames"),
+        ({"window": True}, "window is True but must be"),
+        ({"window": 1}, "window is 1 but must be at least 2 frames"),
+        ({"overlap": 2.0}, "overlap is 2.0 but must be a whole number of frames"),
+        ({"overlap": [3]}, "overlap is [3] but must be"),
+        ({"overlap": -1}, "overlap is -1 but"),
+        ({"size": 96}, "size is 96 but must be a height and a width in pixels, such as (480, 640), or 'source'"),
+        ({"size": "96x128"}, "size is '96x128' (str) but must be a height and a width"),
+        ({"size": b"96"}, "size is b'96' (bytes) but must be a height and a width"),
+        ({"size": (96.5, 128.0)}, "size is (96.5, 128.0) but must be a height and a width"),
+        ({"size": (96, 128, 3)}, "size is (96, 128, 3) but must be a height and a width"),
+        ({"size": {96: 128}}, "size is a dict but must be a height and a width"),
+        ({"size": (True, 128)}, "size is (True, 128) but must be a height and a width"),
+        ({"tau": "0.5"}, "tau is '0.5' (str) but must be a number between 0 and 1"),
+        ({"tau": float("nan")}, "tau is nan but must be between 0 and 1"),
+        ({"tau": True}, "tau is True but must be a number"),
+        ({"tau": np.zeros(3)}, "tau is an array of shape (3,) but must be a number"),
+        ({"stitch": 3}, "stitch is 3 but must be the name of a rule"),
+        ({"stitch": ["demo"]}, "stitch is ['demo'] but must be the name of a rule"),
+        ({"antialias": "yes"}, "antialias is 'yes' (str) but must be True, False or None"),
+        ({"antialias": 1}, "antialias is 1 but must be True, False or None"),
+    ],
+)
+def test_options_of_a_wrong_type_are_refused_in_one_line(options: dict, said: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        Settings.choose(CARD, 4, **options)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    settings = Settings.choose(
+        CARD,
+        4,
+        size=np.array([64, 96]),
+        window=np.int64(9),
+        overlap=np.uint8(2),
+        tau=np.float32(0.25),
+        antialias=np.bool_(True),
+    )
+    assert (settings.target, settings.window, settings.overlap) == ((64, 96), 9, 2)
+    assert (settings.tau, settings.antialias) == (0.25, True)
+    assert {type(side) for side in settings.target or ()} == {int}
+    assert Settings.choose(CARD, 4, size=[64, 96]).target == (64, 96)
+
+
+class Endless:
+    """Counts how many frames were taken from it."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        frame = clip(1)[0]
+        while True:
+            self.taken += 1
+            yield frame
+
+
+def close(made: list[Stream]) -> None:
+    made.pop().close()
+
+
+def drop(made: list[Stream]) -> None:
+    made.pop()
+
+
+def forget_in_a_circle(made: list[Stream]) -> None:
+    circle: list[object] = [made.pop()]
+    circle.append(circle)
+    del circle
+    gc.collect()
+
+
+def fail_in_the_consumer(made: list[Stream]) -> None:
+    def consume() -> None:
+        for _ in made.pop():
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        consume()
+
+
+def interrupt_the_network(made: list[Stream]) -> None:
+    stopped = made.pop()
+    stopped._regressor.backbone.forward = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore
+    with pytest.raises(KeyboardInterrupt):
+        list(stopped)
+
+
+@pytest.mark.parametrize("end", [close, drop, forget_in_a_circle, fail_in_the_consumer, interrupt_the_network])
+def test_a_stream_that_is_left_leaves_no_thread_and_reads_no_further(end: Callable[[list[Stream]], None]) -> None:
+    frames, before = Endless(), set(running_threads())
+    made = [stream(frames)]
+    next(made[0])
+    (thread,) = set(running_threads()) - before
+    end(made)
+    thread.join(2)
+    assert not thread.is_alive()
+    taken = frames.taken
+    time.sleep(0.05)
+    assert frames.taken == taken
+
+
+def test_a_stream_that_is_dropped_is_not_kept_for_the_collector() -> None:
+    gc.disable()
+    try:
+        made = stream(Endless())
+        next(made)
+        gone = weakref.ref(made)
+        del made
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_stream_that_nobody_iterates_over_starts_no_thread() -> None:
+    frames, before = Endless(), set(running_threads())
+    made = stream(frames)
+    assert set(running_threads()) == before
+    del made
+    assert frames.taken == 0
+
+
+def test_the_sizes_and_cuts_of_a_stream_are_seen_while_it_runs() -> None:
+    made = stream([np.zeros((33, 51, 3), np.uint8)] * 7 + [np.full((33, 51, 3), 255, np.uint8)] * 7)
+    assert made.source_size is None
+    next(made)
+    assert (made.source_size, made.model_size) == ((33, 51), (32, 64))
+    list(made)
+    assert made.cuts == [7]
 
 
 def test_windows_do_not_reach_across_a_cut() -> None:

@@ -1,11 +1,14 @@
 """Work ahead and behind keeps its order, its bounds and its failures."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from threading import Event, current_thread, main_thread
+from threading import Event, Thread, Timer, current_thread, main_thread
 
 import pytest
 
+from dvd import threads
 from dvd.threads import Ahead, Behind
 
 
@@ -17,15 +20,15 @@ def wait_for(condition, seconds: float = 5) -> None:
 
 
 def test_ahead_gives_everything_in_order_from_another_thread() -> None:
-    threads = set()
+    seen = set()
 
     def items() -> Iterator[int]:
         for index in range(50):
-            threads.add(current_thread())
+            seen.add(current_thread())
             yield index
 
     assert list(Ahead(items(), depth=3)) == list(range(50))
-    assert main_thread() not in threads
+    assert main_thread() not in seen
 
 
 def test_ahead_stays_within_its_depth() -> None:
@@ -64,6 +67,97 @@ def test_leaving_early_stops_the_thread(depth: int) -> None:
     with Ahead(items(), depth) as ahead:
         assert next(ahead) == 0
     assert not ahead._thread.is_alive()
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_one_that_is_dropped_ends_its_thread_and_takes_no_more(depth: int) -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for index in range(10**9):
+            taken.append(index)
+            yield index
+
+    ahead = Ahead(items(), depth)
+    next(ahead)
+    wait_for(lambda: len(taken) == depth + 2)
+    thread = ahead._thread
+    del ahead
+    thread.join(2)
+    assert not thread.is_alive()
+    assert len(taken) == depth + 2
+
+
+def test_a_source_that_gives_no_more_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "PATIENCE_S", 0.05)
+    gate = Event()
+
+    def items() -> Iterator[int]:
+        yield 0
+        gate.wait(10)
+
+    started = time.monotonic()
+    with Ahead(items(), depth=2) as ahead:
+        next(ahead)
+    assert time.monotonic() - started < 2
+    gate.set()
+
+
+def test_a_side_that_was_not_woken_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "LOOK_S", 0.01)
+    ahead = Ahead(iter(range(10**9)), depth=1)
+    wait_for(lambda: len(ahead._queue._items) == 1)
+    with ahead._queue._changed:  # held by another thread, as when the collector runs at the wrong moment
+        stopping = Thread(target=ahead._queue.stop)
+        stopping.start()
+        stopping.join(2)
+        assert not stopping.is_alive()
+    wait_for(lambda: not ahead._thread.is_alive())
+
+
+def test_python_leaves_while_a_thread_is_at_work() -> None:
+    code = (
+        "import itertools, time; from dvd.threads import Ahead, Behind\n"
+        "def items():\n"
+        "    for index in itertools.count():\n"
+        "        yield index\n"
+        "    \n"
+        "ahead = Ahead(items(), 2); print(next(ahead)); behind = Behind(print, 2); behind.give(7); time.sleep(0.1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert (done.stdout, done.stderr) == ("0\n7\n", "")
+
+
+def test_behind_that_is_dropped_ends_its_thread() -> None:
+    behind = Behind(lambda item: None, depth=1)
+    thread = behind._thread
+    del behind
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_ctrl_c_while_the_last_items_are_done_waits_for_the_one_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, gate, done = Event(), Event(), []
+
+    def work(item: int) -> None:
+        started.set()
+        gate.wait(5)
+        done.append(item)
+
+    def interrupted() -> None:
+        monkeypatch.undo()
+        Timer(0.05, gate.set).start()
+        raise KeyboardInterrupt
+
+    behind = Behind(work, depth=3)
+    for index in range(3):
+        behind.give(index)
+    started.wait(5)
+    monkeypatch.setattr(behind._thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        behind.finish()
+    assert not behind._thread.is_alive()
+    assert done == [0]
 
 
 def test_behind_does_everything_in_order_before_it_finishes() -> None:

@@ -1,51 +1,57 @@
 """`dvd …`: reads the command line, runs one command, and turns what went wrong into one line and an exit status.
 
-0 done · 1 a fault of the program · 2 something the user can mend · 130 stopped with Ctrl-C · 141 nobody reads the
-output any more, as after `| head`. Nothing heavy is imported until a command runs, so `--help` answers at once.
+0 done · 1 a fault of the program · 2 something the user can mend · 130 stopped with Ctrl-C, 143 by SIGTERM, 129 by
+SIGHUP · 141 nobody reads the output any more, as after `| head`. Nothing heavy is imported until a command runs, so
+`--help` answers at once; the commands' own files are imported inside `main`, where Ctrl-C is one line already.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
+import signal
 import sys
 from collections.abc import Sequence
-from importlib import metadata
-from typing import NoReturn
+from contextlib import nullcontext
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
 
-from dvd.apps import bench, convert, data, demo, doctor, evaluate, models, predict, train
 from dvd.apps.console import show_log
+from dvd.apps.options import PARSER
+from dvd.apps.signals import EXIT_STATUS, Stopped, stopped_by_signals
 from dvd.errors import DVDError, OptionError, unknown
 
 COMMANDS = {
-    "predict": predict,
-    "models": models,
-    "doctor": doctor,
-    "demo": demo,
-    "bench": bench,
-    "train": train,
-    "convert": convert,
-    "data": data,
-    "eval": evaluate,
-}
+    name: f"dvd.apps.{name}" for name in ("predict", "models", "doctor", "demo", "bench", "train", "convert", "data")
+} | {"eval": "dvd.apps.evaluate"}
+"""Command → the file that declares its options and runs it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that `argv` (default: the process's own) names; returns the exit status."""
+    """Runs the command that `argv` (default: the process's own) names; returns the exit status.
+
+    With the process's own, signals that ask it to stop are handled too: a program does that, a library never.
+    """
     for stream in (sys.stdout, sys.stderr):  # not every console's encoding has "→", or every letter of a file's name
         getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     show_log()
     try:
-        args = _parse(sys.argv[1:] if argv is None else list(argv))
-        status = args.run(args)
-        sys.stdout.flush()
-        return status
+        with stopped_by_signals() if argv is None else nullcontext():
+            args = _parse(sys.argv[1:] if argv is None else list(argv))
+            status: int = args.run(args)
+            sys.stdout.flush()
+            return status
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except DVDError as error:
         return _fail(str(error), 2)
+    except Stopped as stop:
+        return _fail(f"stopped by {stop}" if stop.number != signal.SIGINT else "stopped", EXIT_STATUS + stop.number)
     except KeyboardInterrupt:
-        return _fail("stopped", 130)
+        return _fail("stopped", EXIT_STATUS + signal.SIGINT)
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _unread():
             return 141
@@ -60,17 +66,32 @@ class OneLineParser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
+        message = message.replace("required: -o/--output", "required: -o/--output, a folder for the results")
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when somebody asks: that takes longer than the rest of the command line."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **more)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata
+
+        print(f"dvd {metadata.version('dvd-depth')}")
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; each command's file declares its own options."""
     parser = OneLineParser(prog="dvd", description="Depth from video in one deterministic pass.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"dvd {metadata.version('dvd-depth')}")
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
+    for name, file in COMMANDS.items():
+        module = import_module(file)
         summary = (module.__doc__ or "").splitlines()[0].split(": ", 1)[1].rstrip(".")
-        command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        command = commands.add_parser(name, help=summary, description=summary, **PARSER)
         module.add_arguments(command)
         command.set_defaults(run=module.run, parser=command)
     return parser
@@ -78,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     if argv and not argv[0].startswith("-") and argv[0] not in COMMANDS:
-        raise OptionError(unknown("command", argv[0], COMMANDS))
+        raise OptionError(_no_command(argv))
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)
     if rest and not getattr(args, "takes_fields", False):
@@ -87,17 +108,36 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
+def _no_command(argv: list[str]) -> str:
+    """Whoever names a file where a command belongs most likely wants its depth."""
+    word = argv[0]
+    path = os.path.exists(word) or len(Path(word).parts) > 1 or re.fullmatch(r"\.[a-z]\w+", Path(word).suffix.lower())
+    if not path:
+        return unknown("command", word, COMMANDS)
+    asked = shlex.join(argv) if {"-o", "--output"} & set(argv) else f"{shlex.join(argv)} -o OUT"
+    return f"'{word}' is no command; did you mean: dvd predict {asked}"
+
+
 def _unread() -> bool:
     """Whether whoever read our output has left; only writing once more tells."""
     try:
         print(flush=True)
     except BrokenPipeError:
-        # What is still in the buffer would raise once more when Python leaves.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go(sys.stdout)
         return True
     return False
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"dvd: {' '.join(message.split())}", file=sys.stderr)
+    line = f"dvd: {' '.join(message.split())}\n"
+    for stream, text in ((sys.stdout, ""), (sys.stderr, line)):
+        try:
+            print(text, end="", file=stream, flush=True)
+        except OSError:  # the terminal or the reader is gone
+            _let_go(stream)
     return status
+
+
+def _let_go(stream: TextIO) -> None:
+    """What is still in the buffer would raise once more when Python leaves, and change the exit status."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

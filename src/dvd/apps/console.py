@@ -1,18 +1,18 @@
-"""What a person at a terminal sees: the package's log, one progress bar, and the order between the two."""
+"""What a person sees: the package's log, one progress bar or lines in its place, and the order between the two."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TextIO
 
-if TYPE_CHECKING:
-    from dvd.types import VideoInfo
-
-
+LINE_EVERY_S = 10.0
+"""Between two lines of progress where there is no terminal."""
 ALIKE = 3
 """So many lines of one kind are shown; a thousand seams may have a thousand doubts, and all stand in the JSON."""
 
@@ -25,14 +25,27 @@ class _Notices(logging.Handler):
         self._seen: Counter[str] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        from tqdm import tqdm
-
         self._seen[record.msg] += 1
         if self._seen[record.msg] > ALIKE + 1:
             return
         shown = self._seen[record.msg] <= ALIKE
         line = self.format(record) if shown else "… and more like this"
-        tqdm.write(line, file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout)
+        _write(line, sys.stderr if record.levelno >= logging.WARNING else sys.stdout)
+
+
+def _write(line: str, stream: TextIO) -> None:
+    """One line above the bar, at once, also into a pipe. Only a reader of stdout who has left is an error."""
+    try:
+        if bar := sys.modules.get("tqdm"):  # not imported: there is no bar
+            bar.tqdm.write(line, file=stream)
+        else:
+            print(line, file=stream)
+        stream.flush()
+    except BrokenPipeError:
+        if stream is sys.stdout:
+            raise
+    except OSError:
+        pass  # the terminal was closed; what is finished is still to be kept
 
 
 def show_log() -> None:
@@ -53,14 +66,70 @@ def hushed() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
+def announce(inputs: Sequence[object], model: str) -> None:
+    """The first line, at once: importing torch and opening a model may take long on a busy machine."""
+    what = inputs[0] if len(inputs) == 1 else f"{len(inputs)} inputs"
+    print(f"opening {what}, loading {model} …", flush=True)
+
+
 @contextmanager
-def progress_bar(info: VideoInfo) -> Iterator[Callable[[int], None]]:
-    """Frames done, frames per second and time left, on a terminal; the function given takes the number done so far."""
+def progress_bar(name: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """Frames done, frames per second and time left; the function given takes the number done so far.
+
+    On a terminal a bar, elsewhere a line on stderr every ten seconds. A second argument of the function changes `name`.
+    """
     from tqdm import tqdm
 
-    with tqdm(total=info.frame_count, desc=info.name, unit="frame", disable=None, leave=False) as bar:
+    with tqdm(total=total, desc=name, unit="frame", disable=None, leave=False) as bar:
+        if bar.disable:
+            with _Lines(name, total) as lines:
+                yield lines.note
+            return
 
-        def show(done: int) -> None:
+        def show(done: int, now: str = name) -> None:
+            if now != name:
+                bar.set_description(now, refresh=False)
             bar.update(done - bar.n)
 
         yield show
+
+
+class _Lines:
+    """Says every `LINE_EVERY_S` how far it is, also while the first window is still being computed."""
+
+    def __init__(self, name: str, total: int | None) -> None:
+        self._name, self._total = name, total
+        self._done = 0
+        self._began_s = time.monotonic()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._say, name="dvd-progress", daemon=True)
+
+    def note(self, done: int, name: str = "") -> None:
+        """Takes the number done so far, and a new name where one is given."""
+        self._done, self._name = done, name or self._name
+
+    def __enter__(self) -> _Lines:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _say(self) -> None:
+        while not self._ended.wait(LINE_EVERY_S):
+            try:
+                print(self._line(), file=sys.stderr, flush=True)
+            except (OSError, ValueError):  # nobody listens any more; the work goes on
+                return
+
+    def _line(self) -> str:
+        done, total = self._done, self._total
+        seconds = time.monotonic() - self._began_s
+        of = f" of {total}" if total is not None and total >= done else ""
+        line = f"{self._name}: {done}{of} frames" if self._name else f"{done}{of} frames"
+        if not done:
+            return f"{line} after {seconds:.0f} s, the first are being computed"
+        rate = done / seconds
+        left = f", {(total - done) / rate:.0f} s left" if of and total is not None else ""
+        return f"{line}, {rate:.1f} frames/s{left}"

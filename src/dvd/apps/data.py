@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from dvd.apps.console import progress_bar
+from dvd.apps.options import PARSER
 
 if TYPE_CHECKING:
     from dvd.data.check import Report
@@ -21,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The subcommands of `dvd data`."""
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
     for name, (summary, declare, act) in SUBCOMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        command = commands.add_parser(name, help=summary, description=summary, **PARSER)
         declare(command)
         command.set_defaults(act=act)
 
@@ -147,10 +150,11 @@ def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _progress(frames: list[T]) -> Iterable[T]:
-    from tqdm import tqdm
-
-    return tqdm(frames, desc="reading", unit="frame", disable=None, leave=False)
+def _progress(frames: list[T]) -> Iterator[T]:
+    with progress_bar("reading", len(frames)) as show:
+        for done, frame in enumerate(frames, start=1):
+            yield frame
+            show(done)
 
 
 def _declare_cache(parser: argparse.ArgumentParser) -> None:
@@ -161,9 +165,9 @@ def _declare_cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="a name that `dvd train --list` shows")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the latents")
     parser.add_argument("--config", type=Path, help="a .toml or .json file of fields")
-    parser.add_argument("--stride", type=int, default=1, metavar="N", help="a clip at every Nth frame (default: 1)")
+    parser.add_argument("--stride", type=int, default=1, metavar="N", help="a clip at every Nth frame")
     parser.add_argument("--half", action="store_true", help="store 16 bits: half the room, 3 digits")
-    parser.add_argument("--processes", type=int, default=2, help="processes that render scenes (default: 2)")
+    parser.add_argument("--processes", type=int, default=2, help="processes that render scenes")
     parser.set_defaults(takes_fields=True)
 
 

@@ -10,8 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dvd.apps.console import hushed, progress_bar
-from dvd.apps.options import add_model_arguments
+from dvd.apps.console import announce, hushed, progress_bar
+from dvd.apps.options import add_model_arguments, check_values
 from dvd.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,24 +28,29 @@ SHEET_CELLS = 12
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `dvd demo`."""
     parser.add_argument("--clip", type=Path, help="a video of your own; by default one that the extra `demo` brings")
-    parser.add_argument("-o", "--output", type=Path, default=Path("demo"), metavar="FOLDER", help="default: demo")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("demo"), metavar="FOLDER", help="where the results go"
+    )
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Predicts the clip, draws the pictures, and says where they are and how long it took."""
     started = time.perf_counter()
+    clip = args.clip or bundled_clip()
+    check_values(args, [args.model])
+    announce([clip], args.model)
+
     from dvd.export import ExportOptions
     from dvd.pipeline import load, predict_file
     from dvd.video import probe
 
-    clip = args.clip or bundled_clip()
     with hushed():
         info = probe(clip)
     options = ExportOptions(overwrite=True, values_at="network", half=True, compress=True)
     pipeline = load(args.model, args.device, args.dtype)
     ready = time.perf_counter()
-    with progress_bar(info) as progress:
+    with progress_bar(info.name, info.frame_count) as progress:
         result = predict_file(
             clip,
             args.output,
@@ -78,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 def bundled_clip() -> Path:
     """The clip that the extra `demo` brings; InputError says how to get it."""
+
     try:
         files = metadata.files(CLIP_PACKAGE) or []
     except metadata.PackageNotFoundError:

@@ -10,7 +10,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from dvd.apps.options import STITCHES, add_model_arguments, one_of
+from dvd.apps.console import progress_bar
+from dvd.apps.options import STITCHES, add_model_arguments, add_tau, check_values, one_of
 
 if TYPE_CHECKING:
     from dvd.evaluate.methods.base import Method
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "datasets", nargs="*", metavar="NAME=ROOT", help="a data set that --list shows, and the folder where it lies"
     )
     add_model_arguments(parser, several=True)
-    parser.add_argument("--tau", type=float, help="anchor of the network in [0, 1]; the models were trained at 0.5")
+    add_tau(parser)
     parser.add_argument("--stitch", type=one_of("way of stitching", STITCHES), default="default", help=_names(STITCHES))
     parser.add_argument("--name", default="", help="what the method is called in tables (default: its own name)")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder (default: runs/eval/MODEL_PROTOCOL)")
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     instead.add_argument(
         "--write-inputs", type=Path, metavar="DIR", help="the sequences as videos, for other people's tools"
     )
-    parser.add_argument("--metric", default="abs_rel", help="what --compare compares (default: abs_rel)")
+    parser.add_argument("--metric", default="abs_rel", help="what --compare compares")
     data = parser.add_argument_group("data sets")
     data.add_argument("--split", help="a published split, or all, of every data set given")
     data.add_argument("--per-metre", type=float, metavar="N", help="stored depth units a metre, if not the usual")
@@ -100,6 +101,7 @@ def _measure(args: argparse.Namespace) -> int:
     from dvd.evaluate.benchmark import RESULTS, chosen, evaluate
     from dvd.evaluate.methods.registry import open_method, options_of_each
 
+    check_values(args, _ours(args.model))
     protocol = protocol_of(args)
     sequences, roots = sequences_of(args, protocol)
     options = options_of_each(args.model, method_options(args))
@@ -130,6 +132,13 @@ def _measure(args: argparse.Namespace) -> int:
     if all(one.skipped is not None for _, each in found for one in each.sequences):
         _nothing(found[0][1])
     return 0 if len(found) == len(options) else 2
+
+
+def _ours(models: Sequence[str]) -> list[str]:
+    """Those of the methods that are models of ours, by name or folder."""
+    from dvd.evaluate.methods.registry import OURS, find_method
+
+    return [name for name in models if find_method(name)[0] is OURS]
 
 
 def _write_reports(found: Sequence[tuple[Path, Results]], out: Path, notes: bool) -> None:
@@ -213,18 +222,11 @@ def _nothing(found: Results) -> NoReturn:
 
 @contextmanager
 def _progress(sequences: list[EvalSequence]) -> Iterator[Callable[[EvalSequence, int], None]]:
-    """Frames read, twice each, on a terminal."""
-    from tqdm import tqdm
-
+    """Frames read, twice each."""
     *before, total = accumulate((2 * one.count for one in sequences), initial=0)
     starts = {(one.dataset, one.name): start for one, start in zip(sequences, before, strict=True)}
-    with tqdm(total=total, unit="frame", disable=None, leave=False) as bar:
-
-        def show(sequence: EvalSequence, done: int) -> None:
-            bar.set_description(sequence.name, refresh=False)
-            bar.update(starts[sequence.dataset, sequence.name] + done - bar.n)
-
-        yield show
+    with progress_bar("", total) as show:
+        yield lambda sequence, done: show(starts[sequence.dataset, sequence.name] + done, sequence.name)
 
 
 def _list() -> int:

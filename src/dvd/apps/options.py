@@ -5,12 +5,32 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Any, Literal
 
-from dvd.errors import unknown
+from dvd.errors import DVDError, unknown
 
 STITCHES = ("default", "continuous", "least-squares", "demo", "benchmark")
 """The names of `dvd.stitch.RULES`, which is too heavy to import for reading a command line."""
+
+
+OWN = "the model's own"
+
+
+class HelpWithDefaults(argparse.HelpFormatter):
+    """Names the default of every option that has one, unless its help says more of it."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text, default = action.help, action.default
+        if not text or not action.option_strings or "default:" in text or isinstance(default, bool):
+            return text
+        if default in (None, "", argparse.SUPPRESS) or default == []:
+            return text
+        shown = " ".join(map(str, default)) if isinstance(default, list) else "%(default)s"
+        return f"{text} (default: {shown})"
+
+
+PARSER: dict[str, Any] = {"allow_abbrev": False, "formatter_class": HelpWithDefaults}
+"""How every command's parser is made."""
 
 
 def one_of(kind: str, names: Iterable[str]) -> Callable[[str], str]:
@@ -38,6 +58,36 @@ def size(text: str) -> tuple[int, int] | Literal["source"]:
     return sides
 
 
+def count(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number; give one such as 9") from None
+
+
+def device(text: str) -> str:
+    """The name of a device; whether this machine has it, torch will say."""
+    from dvd.hardware import device_named
+
+    try:
+        return device_named(text)
+    except DVDError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def anchor(text: str) -> float:
+    """The anchor τ."""
+    from dvd.arguments import check_tau
+
+    try:
+        return check_tau(float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number; give one between 0 and 1") from None
+    except DVDError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def names(text: str) -> list[str]:
     """Names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
@@ -47,11 +97,11 @@ def add_model_arguments(parser: argparse.ArgumentParser, several: bool = False) 
     """Which model runs (or `several` do), where, and on windows of what size: what the commands share."""
     from dvd.hardware import DTYPES
 
-    what = "a name that `dvd models` lists, or a model folder"
+    help = "a name that `dvd models` lists, or a model folder"
     if several:
-        parser.add_argument("--model", nargs="+", default=["dvd-mini"], help=f"{what}; or several")
+        parser.add_argument("--model", nargs="+", default=["dvd-mini"], help=f"{help}; or several")
     else:
-        parser.add_argument("--model", default="dvd-mini", help=what)
+        parser.add_argument("--model", default="dvd-mini", help=help)
     add_window_arguments(parser)
     parser.add_argument(
         "--dtype",
@@ -65,7 +115,47 @@ def add_window_arguments(parser: argparse.ArgumentParser) -> None:
     """On windows of what size a model runs, and where."""
     from dvd.hardware import DEVICES
 
-    parser.add_argument("--size", type=size, metavar="HxW", help="least height and width that the network sees")
-    parser.add_argument("--window", type=int, metavar="N", help="frames that pass through the network together")
-    parser.add_argument("--overlap", type=int, metavar="N", help="frames that neighbouring windows share")
-    parser.add_argument("--device", default="auto", help=f"{', '.join(DEVICES)} (default: auto, the best there is)")
+    parser.add_argument(
+        "--size",
+        type=size,
+        metavar="HxW",
+        help=f"least height and width that the network sees, or 'source' for the video's (default: {OWN})",
+    )
+    parser.add_argument(
+        "--window",
+        type=count,
+        metavar="N",
+        help=f"frames that pass through the network together, rounded up to 4 n + 1 (default: {OWN})",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=count,
+        metavar="N",
+        help=f"frames that neighbouring windows share (default: {OWN}, at most half the window)",
+    )
+    parser.add_argument(
+        "--device",
+        type=device,
+        default="auto",
+        help=f"{', '.join(DEVICES)} or cuda:N (default: auto, the best there is)",
+    )
+
+
+def add_tau(parser: argparse.ArgumentParser) -> None:
+    """The anchor of the network."""
+    parser.add_argument(
+        "--tau", type=anchor, help=f"anchor of the network in [0, 1] (default: {OWN}; all were trained at 0.5)"
+    )
+
+
+def check_values(args: argparse.Namespace, models: Iterable[str]) -> None:
+    """Refuses window and overlap before any model is opened, as far as the models' cards can tell.
+
+    Raises OptionError, and ModelError for a card that is damaged or a model that is not there. Imports no torch.
+    """
+    from dvd.backbones import registry
+    from dvd.windows import choose
+
+    for model in models:
+        card = registry.card(model)
+        choose(args.window, args.overlap, card.window, card.overlap)

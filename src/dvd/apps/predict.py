@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dvd.apps.console import hushed, progress_bar
-from dvd.apps.options import STITCHES, add_model_arguments, names, one_of
+from dvd.apps.console import announce, hushed, progress_bar
+from dvd.apps.options import STITCHES, add_model_arguments, add_tau, check_values, names, one_of
 from dvd.errors import DVDError, OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder, or for one input and one format a file whose ending chooses the format",
     )
     add_model_arguments(parser)
-    parser.add_argument("--tau", type=float, help="anchor of the network in [0, 1]; the models were trained at 0.5")
+    add_tau(parser)
     parser.add_argument("--start", metavar="MOMENT", help="frame number (120), seconds (12.5) or clock (0:12)")
     parser.add_argument("--end", metavar="MOMENT", help="where to stop, that frame not included")
     parser.add_argument(
@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fixed-range", type=float, nargs=2, metavar=("FAR", "NEAR"), help="disparities that --range fixed shows (0 1)"
     )
-    parser.add_argument("--colormap", type=one_of("colormap", COLORMAPS), help=f"of mp4: {', '.join(COLORMAPS)}")
+    parser.add_argument(
+        "--colormap", type=one_of("colormap", COLORMAPS), help=f"of mp4: {', '.join(COLORMAPS)} (default: turbo)"
+    )
     parser.add_argument("--grayscale", action="store_true", help="white is near, in place of colours")
     parser.add_argument(
         "--values-at",
@@ -86,8 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predicts every input; those that cannot be are reported and the others go on. Exit status 2 if there was one."""
+    check_values(args, [args.model])
+    announce(args.inputs, args.model)
+
     from dvd.export import check_writable
-    from dvd.pipeline import load
 
     options = export_options(args)
     _refuse_unread(args)
@@ -97,8 +101,12 @@ def run(args: argparse.Namespace) -> int:
     inputs, failed = _checked(args, options)
     results: list[Result] = []
     if inputs:
+        from dvd.pipeline import load
+
         pipeline = load(args.model, args.device, args.dtype)
-        pipeline.settings(args.size, args.window, args.overlap, args.tau, args.stitch)
+        settings = pipeline.settings(args.size, args.window, args.overlap, args.tau, args.stitch)
+        # Rounded already, so that it is said once and not for every input.
+        args.window, args.overlap = settings.window, settings.overlap
     for source, info in inputs.items():
         with _reporting(source, len(args.inputs), failed):
             results.append(_predict(source, info, pipeline, options, args))
@@ -206,7 +214,7 @@ def _predict(
 ) -> Result:
     from dvd.pipeline import predict_file
 
-    with progress_bar(info) as progress:
+    with progress_bar(info.name, info.frame_count) as progress:
         return predict_file(
             source,
             args.output,

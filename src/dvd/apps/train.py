@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="the whole recipe, its parameters, data and memory")
     parser.add_argument("-o", "--output", type=Path, help="folder of the run (default: runs/RECIPE)")
     parser.add_argument("--config", type=Path, help="a .toml or .json file of fields")
-    parser.add_argument("--processes", type=int, default=2, help="processes that render scenes (default: 2)")
+    parser.add_argument("--processes", type=int, default=2, help="processes that render scenes")
     parser.add_argument("--threads", type=int, help="processor threads of the training (default: all)")
     parser.epilog = (
         "Any field of the recipe can be set as --field VALUE, by its dotted path or its end: --adapt.steps 100, --rank "

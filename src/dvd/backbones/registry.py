@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from dvd.arguments import check_path
 from dvd.backbones.base import ModelCard
+from dvd.backbones.cards import card_of, read_config
 from dvd.backbones.hub import HubFile, cached, fetch
 from dvd.errors import ModelError, unknown
 
@@ -75,6 +78,18 @@ def is_here(entry: Entry) -> bool:
     return all(cached(file) is not None for file in entry.files)
 
 
+def card(name_or_path: str | Path) -> ModelCard:
+    """The card of a model that `load` would open, without torch, its weights or a download.
+
+    ModelError where the model is unknown, or its config.json is damaged.
+    """
+    entry, path = _locate(name_or_path)
+    if path is None:
+        return _card_of_release(entry)
+    _backbone_in(path)
+    return card_of(path, read_config(path))
+
+
 def load(
     name_or_path: str | Path,
     device: torch.device | str = "cpu",
@@ -89,19 +104,31 @@ def load(
     import torch
 
     dtype = dtype or torch.float32
-    if str(name_or_path) not in names():
-        return _open(_existing(str(name_or_path)), device, dtype)
-    entry = find(str(name_or_path))
-    if entry.folder is not None:
-        if not is_here(entry):
-            raise ModelError(f"{entry.folder}: the weights of {entry.name} are not in this installation; install again")
-        return _open(entry.folder, device, dtype)
+    entry, path = _locate(name_or_path)
+    if path is not None:
+        module = importlib.import_module(BACKBONES[_backbone_in(path)])
+        return cast("Backbone", module.load(path, device, dtype))
 
     from dvd.backbones import wan
 
     transformer, vae = fetch(*entry.files, download=download)
-    card = ModelCard(entry.name, entry.licence, summary=entry.summary)
-    return cast("Backbone", wan.load(transformer, device, dtype, vae=vae, card=card))
+    return cast("Backbone", wan.load(transformer, device, dtype, vae=vae, card=_card_of_release(entry)))
+
+
+def _locate(name_or_path: str | Path) -> tuple[Entry, Path | None]:
+    """The entry of a model and where it lies on this disk; None where its files are the hub's. A name goes first."""
+    text = os.fspath(check_path("model", name_or_path, "a model folder, or a model's name", ModelError))
+    if text not in names():
+        path = _existing(text)
+        return Entry(path.name, "", "", path), path
+    entry = find(text)
+    if entry.folder is not None and not is_here(entry):
+        raise ModelError(f"{entry.folder}: the weights of {entry.name} are not in this installation; install again")
+    return entry, entry.folder
+
+
+def _card_of_release(entry: Entry) -> ModelCard:
+    return ModelCard(entry.name, entry.licence, summary=entry.summary)
 
 
 def _existing(text: str) -> Path:
@@ -113,18 +140,15 @@ def _existing(text: str) -> Path:
     raise ModelError(_not_known(text))
 
 
-def _open(path: Path, device: torch.device | str, dtype: torch.dtype) -> Backbone:
-    """Opens what config.json says is there; without its word it is Wan2.1, in any of its layouts."""
-    from dvd.backbones.wan.folder import read_json
-
+def _backbone_in(path: Path) -> str:
+    """What kind of model config.json says is there; without its word it is Wan2.1, in any of its layouts."""
+    kind = read_config(path).get("backbone", "wan")
     told = (path if path.is_dir() else path.parent) / "config.json"
-    kind = read_json(told).get("backbone", "wan")
     if kind not in BACKBONES:
         raise ModelError(f"{told}: {unknown('backbone', str(kind), BACKBONES)}")
     if kind == "mini" and path.is_file():
         raise ModelError(f"{path}: a mini model is opened by its folder; give {path.parent}")
-    module = importlib.import_module(BACKBONES[kind])
-    return cast("Backbone", module.load(path, device, dtype))
+    return str(kind)
 
 
 def _not_known(name: str) -> str:

@@ -12,12 +12,13 @@ sidecar         the JSON beside a result
 from __future__ import annotations
 
 from dvd.export.base import ExportOptions, Writer, check_writable
-from dvd.export.registry import format_of, formats, open_writer, suffix
+from dvd.export.registry import check_format, format_of, formats, open_writer, suffix
 from dvd.export.sidecar import write_sidecar
 
 __all__ = [
     "ExportOptions",
     "Writer",
+    "check_format",
     "check_writable",
     "format_of",
     "formats",

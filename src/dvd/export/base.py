@@ -181,6 +181,10 @@ class Writer(ABC):
                     remove(self._part)
         return self._kept
 
+    @classmethod  # noqa: B027
+    def check_installed(cls) -> None:
+        """Raises `OptionError` where a library that the format needs is missing; most need none."""
+
     def facts(self) -> dict[str, Any]:
         """What a reader of the result should know: for the JSON beside it."""
         return {"path": self.path.name, "frames": self.frames}

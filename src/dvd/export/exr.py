@@ -22,9 +22,13 @@ class ExrWriter(FrameFilesWriter):
 
     def __init__(self, path: str | Path, info: VideoInfo, options: ExportOptions, network: Size | None = None) -> None:
         """Raises `OptionError` if the OpenEXR library is not installed."""
+        self.check_installed()
+        super().__init__(path, info, options, network)
+
+    @classmethod
+    def check_installed(cls) -> None:
         if find_spec("OpenEXR") is None:
             raise OptionError("exr needs the OpenEXR library; pip install 'dvd-depth[exr]'")
-        super().__init__(path, info, options, network)
 
     def _save(self, frame: np.ndarray, path: Path) -> None:
         import OpenEXR

@@ -43,6 +43,12 @@ def format_of(path: str | Path) -> str | None:
     return _ENDINGS.get(ending)
 
 
+def check_format(format: str) -> None:
+    """Raises `OptionError` for an unknown format, or one whose library is not installed."""
+    _check(format)
+    _WRITERS[format].check_installed()
+
+
 def open_writer(
     format: str,
     path: str | Path,

@@ -19,8 +19,8 @@ from torch import nn
 
 from dvd.backbones import mini
 from dvd.backbones.base import ModelCard
+from dvd.backbones.cards import read_json
 from dvd.backbones.wan.checkpoints import Adapters, load_transformer, save_release
-from dvd.backbones.wan.folder import read_json
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import WanVAE
 from dvd.backbones.wan.weights import open_weights

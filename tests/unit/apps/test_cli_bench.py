@@ -52,7 +52,7 @@ def test_a_model_folder_and_a_named_clip_become_one_table(capsys, tmp_path) -> N
         ([*GOLDEN_RUN, "--clip", "README.md"], "README.md: not a video"),
         ([*GOLDEN_RUN, "--clip", "absent.mp4"], "absent.mp4"),
         ([*GOLDEN_RUN, "--window", "5", "--overlap", "7"], "overlap is 7 but must be smaller than the window of 5"),
-        ([*GOLDEN_RUN, "--window", "0"], "window is 0 but must be at least 1 frame"),
+        ([*GOLDEN_RUN, "--window", "0"], "window is 0 but must be at least 2 frames"),
         (["--device", "tpu"], "unknown device 'tpu'"),
     ],
 )

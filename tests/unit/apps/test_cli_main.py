@@ -7,7 +7,6 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -23,8 +22,7 @@ def failing(monkeypatch: pytest.MonkeyPatch):
         def run(_: argparse.Namespace) -> int:
             raise error
 
-        fake = SimpleNamespace(__doc__="`dvd models`: fails.", add_arguments=lambda parser: None, run=run)
-        monkeypatch.setitem(cli.COMMANDS, "models", fake)
+        monkeypatch.setattr("dvd.apps.models.run", run)
 
     monkeypatch.delenv("DVD_DEBUG", raising=False)
     return arrange
@@ -74,6 +72,58 @@ def test_what_is_missing_or_too_much_is_one_line(arguments: list[str], capsys) -
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "--help" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["clip.mp4"], "dvd predict clip.mp4 -o OUT"),
+        (["my clip.MOV", "--size", "96x128"], "dvd predict 'my clip.MOV' --size 96x128 -o OUT"),
+        (["clips/a", "-o", "out"], "dvd predict clips/a -o out"),
+        (["a.mkv", "b.mkv", "--output", "out"], "dvd predict a.mkv b.mkv --output out"),
+    ],
+)
+def test_a_file_in_place_of_a_command_is_answered_with_predict(arguments: list[str], meant: str, capsys) -> None:
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err == f"dvd: '{arguments[0]}' is no command; did you mean: {meant}\n"
+
+
+def test_a_file_without_an_ending_is_answered_with_predict_too(tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "frames").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["frames"]) == 2
+    assert "did you mean: dvd predict frames -o OUT" in capsys.readouterr().err
+    assert cli.main(["frame"]) == 2
+    assert "unknown command 'frame'" in capsys.readouterr().err
+
+
+def test_a_missing_output_is_named_with_an_example(capsys) -> None:
+    assert cli.main(["predict", "clip.mp4"]) == 2
+    assert "required: -o/--output, a folder for the results; see dvd predict --help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_help_says_every_default(command: str) -> None:
+    (commands,) = (each for each in cli.build_parser()._actions if isinstance(each, argparse._SubParsersAction))
+    parser = commands.choices[command]
+    formatter = parser._get_formatter()
+    silent = [
+        action.dest
+        for action in parser._actions
+        if action.option_strings
+        and not isinstance(action.default, bool)
+        and action.default not in (None, "", [], argparse.SUPPRESS)
+        and "default:" not in formatter._get_help_string(action)  # type: ignore[attr-defined]
+    ]
+    assert silent == []
+
+
+def test_help_names_the_models_own_and_the_usual_values(capsys) -> None:
+    assert cli.main(["predict", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "or a model folder (default: dvd-mini)" in told
+    assert "auto, cpu, cuda, mps or cuda:N (default: auto, the best there is)" in told
+    assert told.count("the model's own") == 4
 
 
 @pytest.mark.parametrize("arguments", ["--help", "predict --help"])

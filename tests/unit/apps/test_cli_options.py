@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 
 import pytest
 
 from dvd.apps import options, predict
+from dvd.backbones import registry
+from dvd.errors import OptionError, unknown
 from dvd.export import ExportOptions, formats
 from dvd.export.base import RANGE_MODES
 from dvd.export.colormaps import COLORMAPS
@@ -57,3 +61,71 @@ def test_export_options_keep_their_own_defaults() -> None:
     assert asked == ExportOptions(
         range="fixed", fixed_range=(0.1, 0.9), colormap="magma", grayscale=True, overwrite=True
     )
+
+
+def refused(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit):
+        parsed(*arguments)
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--window", "8.5"), "'8.5' is no whole number; give one such as 9"),
+        (("--overlap", "two"), "'two' is no whole number"),
+        (("--tau", "half"), "'half' is no number; give one between 0 and 1"),
+        (("--tau", "nan"), "tau is nan but must be between 0 and 1"),
+        (("--tau", "-1"), "tau is -1 but must be between 0 and 1"),
+        (("--size", "480"), "such as 480x640"),
+        (("--device", "gpu"), "unknown device 'gpu'; did you mean cuda or auto?"),
+        (("--device", "cuda:one"), "unknown device 'cuda:one'"),
+        (("--dtype", "half"), "unknown dtype 'half'; did you mean float16 or bfloat16?"),
+        (("--dtype", "bf16"), "unknown dtype 'bf16'; did you mean bfloat16?"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused_while_the_line_is_read(capsys, arguments, said: str) -> None:
+    assert said in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--window", "0"), "window is 0 but must be at least 2 frames"),
+        (("--window", "-9"), "window is -9 but must be at least 2 frames"),
+        (("--overlap", "0"), "overlap is 0"),
+        (("--overlap", "-3"), "overlap is -3"),
+        (("--overlap", "33"), "overlap is 33 but must be smaller than the window of 33"),
+        (("--window", "9", "--overlap", "9"), "overlap is 9 but must be smaller than the window of 9"),
+    ],
+)
+def test_windows_are_checked_against_the_card_before_the_model_is_opened(arguments, said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        options.check_values(parsed(*arguments), ["dvd-mini"])
+
+
+def test_values_are_checked_without_torch() -> None:
+    code = (
+        "import sys; from dvd.apps.cli import main; print(main(['predict', 'no.mp4', '-o', 'out', '--overlap', '0']));"
+        "print({'torch', 'numpy', 'av'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2\nset()\n"
+    assert done.stderr == "dvd: overlap is 0 but two windows must share at least 1 frame to be aligned\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "offer"),
+    [
+        ("format", "exr16", "exr"),
+        ("format", "png", "png16"),
+        ("format", "npy", "npz"),
+        ("format", "MP4", "mp4"),
+        ("model", "dvd", "dvd-mini or dvd-1.0 or dvd-1.1"),
+        ("model", "mini", "dvd-mini"),
+        ("model", "DVD-mini", "dvd-mini"),
+    ],
+)
+def test_a_name_that_people_use_elsewhere_is_answered_with_ours(kind: str, name: str, offer: str) -> None:
+    known = {"format": formats(), "model": registry.names()}[kind]
+    assert unknown(kind, name, known).startswith(f"unknown {kind} '{name}'; did you mean {offer}")

@@ -50,7 +50,7 @@ def test_what_can_be_named() -> None:
     assert registry.find("dvd-mini").licence == "Apache-2.0"
 
 
-@pytest.mark.parametrize("ask", [registry.find, registry.load])
+@pytest.mark.parametrize("ask", [registry.find, registry.card, registry.load])
 def test_an_unknown_name_offers_the_nearest(ask: Callable[[str], object]) -> None:
     with pytest.raises(ModelError, match=r"unknown model 'dvd-mimi'; did you mean dvd-mini.*path of a model folder"):
         ask("dvd-mimi")
@@ -88,6 +88,38 @@ def test_a_card_in_the_configuration_is_the_models(folder: Path) -> None:
     told = {"name": "ours", "licence": "MIT", "size": [64, 96], "window": 9, "overlap": 3, "bfloat16": False}
     reconfigure(folder, card=told, anchor_timestep=250)
     assert registry.load(folder).card == ModelCard("ours", "MIT", (64, 96), 9, 3, tau=0.25, bfloat16=False)
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"card": {"name": "ours", "licence": "MIT", "window": 9, "bfloat16": False}}], ids=str
+)
+def test_the_card_is_known_before_the_weights(folder: Path, told: dict) -> None:
+    reconfigure(folder, **told)
+    for path in (folder, folder / "dvd_tiny.safetensors"):
+        assert registry.card(path) == registry.load(path).card
+    for file in ("dvd_tiny.safetensors", "wan_vae_tiny.pth"):
+        (folder / file).unlink()
+    assert registry.card(folder).window == told.get("card", {}).get("window", 45)
+
+
+def test_the_card_of_the_embedded_model_is_its_own() -> None:
+    assert registry.card("dvd-mini") == registry.load("dvd-mini").card
+
+
+def test_a_card_needs_neither_torch_nor_the_network(tmp_path: Path) -> None:
+    code = (
+        "import sys; from dvd.backbones import registry;"
+        "heavy = {'torch', 'numpy', 'huggingface_hub'};"
+        "print(*(registry.card(name).name for name in registry.names()), *heavy & set(sys.modules))"
+    )
+    assert fresh(code, tmp_path) == ["dvd-mini dvd-1.0 dvd-1.1"]
+
+
+@pytest.mark.parametrize("name", [None, 3, b"dvd-mini", ["dvd-mini"], ""])
+def test_what_is_no_name_at_all_is_refused(name: object) -> None:
+    for ask in (registry.card, registry.load):
+        with pytest.raises(ModelError, match=r"model is .*must be the path of a model folder, or a model's name"):
+            ask(name)  # type: ignore[operator]
 
 
 def test_shards_in_diffusers_layout(folder: Path) -> None:

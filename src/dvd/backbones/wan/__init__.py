@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from dvd.backbones.base import ModelCard
+from dvd.backbones.cards import card_of
 from dvd.backbones.wan.checkpoints import load_transformer, load_vae
 from dvd.backbones.wan.fold import FoldedTransformer, fold
 from dvd.backbones.wan.folder import find
@@ -122,15 +122,3 @@ def vae_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory // 4
     return 2 * GIB
-
-
-def card_of(path: Path, config: dict[str, Any]) -> ModelCard:
-    """The card in a model's configuration; ModelError where it is misstated."""
-    told = {name: tuple(value) if isinstance(value, list) else value for name, value in config["card"].items()}
-    values: dict[str, Any] = {"name": path.resolve().name, "licence": "not stated", **told}
-    try:
-        if "anchor_timestep" in config:
-            values.setdefault("tau", config["anchor_timestep"] / 1000)
-        return ModelCard(**values)
-    except TypeError as error:
-        raise ModelError(f"{path}: its config.json misstates card or anchor_timestep ({error}); correct it") from error

@@ -6,11 +6,11 @@ and `vae/` with a configuration each. The hub's `model_config.yaml` says nothing
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dvd.backbones.cards import read_json
 from dvd.backbones.wan.checkpoints import part_in
 from dvd.backbones.wan.weights import Weights, few, open_weights, weight_files
 from dvd.errors import ModelError
@@ -36,19 +36,6 @@ def find(path: Path, vae: Path | None = None) -> ModelFiles:
     transformer = _only(candidates, "transformer", folder) if path.is_dir() else open_weights(path)
     autoencoder = _only(candidates, "vae", folder) if vae is None else open_weights(vae)
     return ModelFiles(transformer, autoencoder, _sections(folder, transformer, autoencoder))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is no such file, ModelError where it is damaged."""
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not readable as JSON ({error}); correct it or copy it again") from error
-    if not isinstance(values, dict):
-        raise ModelError(f"{path}: holds no JSON object; correct it or copy it again")
-    return values
 
 
 def _only(candidates: list[Weights], part: str, folder: Path) -> Weights:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dvd.backbones.base import ModelCard
-from dvd.backbones.wan import WanBackbone, card_of
+from dvd.backbones.cards import card_of
+from dvd.backbones.wan import WanBackbone
 from dvd.backbones.wan.checkpoints import load_transformer, load_vae
 from dvd.backbones.wan.folder import find
 from dvd.backbones.wan.sampler import STEPS, check_steps, sample

@@ -86,9 +86,13 @@ def write_shards(
         else:
             with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_end_with_parent) as pool:
                 jobs = {pool.submit(_write, folder, order): order for order in waiting}
-                for job in as_completed(jobs):
-                    job.result()
-                    bar.update(jobs[job].stop - jobs[job].first)
+                try:
+                    for job in as_completed(jobs):
+                        job.result()
+                        bar.update(jobs[job].stop - jobs[job].first)
+                except BaseException:  # Ctrl-C or a signal to this process alone: not to wait for all that is queued
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
     return [folder / order.name for order in orders]
 
 

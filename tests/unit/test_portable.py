@@ -70,7 +70,7 @@ def test_a_console_that_lacks_a_character_shows_another(encoding: str, monkeypat
         return 0
 
     fake = SimpleNamespace(__doc__="`dvd models`: prints.", add_arguments=lambda parser: None, run=run)
-    monkeypatch.setitem(cli.COMMANDS, "models", fake)
+    monkeypatch.setitem(sys.modules, "dvd.apps.models", fake)
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n"))
     assert cli.main(["models"]) == 0
@@ -82,7 +82,7 @@ def test_a_console_that_lacks_a_character_shows_another(encoding: str, monkeypat
 def test_a_program_without_a_console_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """As under pythonw.exe."""
     fake = SimpleNamespace(__doc__="`dvd models`: ends.", add_arguments=lambda parser: None, run=lambda _: 0)
-    monkeypatch.setitem(cli.COMMANDS, "models", fake)
+    monkeypatch.setitem(sys.modules, "dvd.apps.models", fake)
     monkeypatch.setattr(sys, "stderr", None)
     assert cli.main(["models"]) == 0
 

@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+@dataclass(frozen=True)
+class ClockJump:
+    """From a frame on, the source's clock is another: the stamp `source` is shown at `shown`, both in its time base."""
+
+    source: int
+    shown: int
+
+
+@dataclass
+class Timeline:
+    """What reading finds out about a video's times; it grows while frames are read.
+
+    `trimmed`: whether a beginning was cut off on purpose. `last`, `last_duration`: time stamp and duration of the last
+    frame read; the duration is None where the source does not say. `ended`: whether that frame is the source's last,
+    so that nothing was cut off behind it.
+    """
+
+    jumps: list[ClockJump] = field(default_factory=list)
+    trimmed: bool = False
+    last: int | None = None
+    last_duration: int | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True)
+class MediaFile:
+    """The file behind a video and its container's word on times and pixels; times are seconds of its own clock.
+
+    `path` is not the input's own where that can be read only once. `start`: where its earliest stream begins, so that
+    pictures and sound keep their distance; `video_start`: where its pictures do. `pixel_aspect`: width of a pixel over
+    its height. `longest_gap`: seconds; a greater distance between two frames means that the clock has leapt.
+    """
+
+    path: Path
+    start: Fraction = Fraction(0)
+    video_start: Fraction = Fraction(0)
+    pixel_aspect: Fraction | None = None
+    longest_gap: Fraction = Fraction(3600)
 
 
 @dataclass(frozen=True)
@@ -25,6 +65,9 @@ class VideoInfo:
     """The container's word; None where it gives none. The stream itself decides."""
     has_audio: bool = False
     is_image: bool = False
+    media: MediaFile | None = None
+    """None for pictures. Its pixel aspect is upright, as width and height are."""
+    timeline: Timeline = field(default_factory=Timeline, compare=False)
 
 
 @dataclass(frozen=True)

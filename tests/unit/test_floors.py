@@ -13,7 +13,7 @@ import dvd
 ROOT = Path(dvd.__file__).parent
 
 FLOORS = (
-    {"types", "errors", "threads", "shots", "windows", "align", "losses", "metrics"},
+    {"types", "errors", "threads", "media", "shots", "windows", "align", "losses", "metrics"},
     {"video", "export", "backbones", "hardware", "resize", "record"},
     {"regressor", "stitch", "outputs", "data"},
     {"stream", "pipeline", "train", "evaluate"},
@@ -22,7 +22,7 @@ FLOORS = (
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 INFERENCE = {
-    *("windows", "shots", "align", "threads", "video", "export", "backbones", "hardware", "resize"),
+    *("windows", "shots", "align", "threads", "media", "video", "export", "backbones", "hardware", "resize"),
     *("record", "regressor", "stitch", "outputs", "stream", "pipeline"),
 }
 

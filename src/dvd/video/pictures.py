@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from dvd.types import MediaFile
 from dvd.video.colour import over_black
 from dvd.video.reader import Raw, UnreadableFrame
 
@@ -46,6 +47,7 @@ class Pictures:
     time_base = 1 / FOLDER_RATE
     start_pts: int | None = 0
     has_audio = False
+    media: MediaFile | None = None
 
     def __init__(self, path: Path, paths: Sequence[Path], name: str) -> None:
         self.path = path

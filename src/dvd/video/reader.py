@@ -10,6 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from dvd.types import MediaFile
+
 
 class UnreadableFrame(Exception):
     """One frame that is damaged among others that may be whole."""
@@ -22,6 +24,10 @@ class Raw:
     pts: int | None
     rgb: Callable[[], np.ndarray]
     """May raise `UnreadableFrame`."""
+    duration: int | None = None
+    """In the source's time base, where it says so."""
+    transposed: bool = False
+    """Whether rows and columns were exchanged to turn it upright."""
 
 
 class Source(Protocol):
@@ -35,6 +41,11 @@ class Source(Protocol):
     start_pts: int | None
     has_audio: bool
     is_image: bool
+
+    @property
+    def media(self) -> MediaFile | None:
+        """The file that FFmpeg reads, its pixel aspect as stored; None for pictures."""
+        ...
 
     def frames(self, warn: Callable[[str], None], needed_from: int = 0) -> Iterator[Raw]:
         """The frames in order; those before the time stamp `needed_from` may be left out where that saves work.

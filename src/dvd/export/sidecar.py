@@ -20,7 +20,8 @@ def write_sidecar(path: str | Path, facts: Mapping[str, Any]) -> None:
     part = path.with_name(f"{path.stem}.part{path.suffix}")
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=_plain) + "\n"
     try:
-        part.write_text(text, encoding="utf-8")
+        # The bytes of a name that is not UTF-8 become \\udcXX, which JSON reads as what Python calls such a byte.
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
         part.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -23,6 +23,7 @@ from dvd.video.colour import ToRGB
 from dvd.video.interlace import deinterlaced
 from dvd.video.orientation import Orientation, orientation_of
 from dvd.video.pictures import FOLDER_RATE, TRANSPARENT
+from dvd.video.pipes import Spooled
 from dvd.video.reader import Raw, UnreadableFrame
 
 Warn = Callable[[str], None]
@@ -50,11 +51,12 @@ _LONGEST_NAME = 235
 class VideoFile:
     """A file that FFmpeg reads. Raises `InputError` at once if there is no picture in it."""
 
-    def __init__(self, path: Path, file: Path | None = None) -> None:
-        """`file`: the copy of `path` to be read in its place, if there is one."""
+    def __init__(self, path: Path, copy: Spooled | None = None) -> None:
+        """`copy`: read in the place of `path`, if there is one; it is kept as long as this object is."""
         self.path = path
         self.name = output_name(path.stem)
-        self._file = file or path
+        self._copy = copy
+        self._file = copy.file if copy else path
         with self._opened() as (container, stream):
             self._format = container.format.name
             self._declared_frames = stream.frames

@@ -36,7 +36,7 @@ UPRIGHT = Orientation()
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """The orientation that the container or the stream gives `frame`."""
     try:
-        matrix = bytes(frame.side_data["DISPLAYMATRIX"])
+        matrix = bytes(frame.side_data["DISPLAYMATRIX"])  # type: ignore[typeddict-item]
     except KeyError:
         return UPRIGHT
     except ValueError:

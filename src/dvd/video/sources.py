@@ -10,24 +10,31 @@ from pathlib import Path
 from dvd.errors import InputError
 from dvd.video.files import VideoFile
 from dvd.video.pictures import IMAGE_SUFFIXES, Pictures
+from dvd.video.pipes import Spooled, readable_again
 from dvd.video.reader import Source
 
 _NUMBER = re.compile(r"%0?\d*d")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def find_source(source: str | Path) -> Source:
+def find_source(source: str | Path | Spooled) -> Source:
     """The reader for SOURCE. Raises `InputError` where there is nothing to read."""
+    source = readable_again(source)
+    if isinstance(source, Spooled):
+        return VideoFile(source.path, source)
     path = Path(source).expanduser()
     if path.is_dir():
         return _folder(path)
     if path.exists():
         return Pictures(path, [path], path.stem) if path.suffix.lower() in IMAGE_SUFFIXES else VideoFile(path)
+    if _URL.match(str(source)):
+        raise InputError(f"{source}: is a URL, which is not read; download the file first, and give its path")
     if _NUMBER.search(path.name):
         pattern = str(Path(escape(str(path.parent))) / _NUMBER.sub("*", escape(path.name)))
         return _pattern(path, pattern, _numbered(path.name))
     if any(mark in str(path) for mark in "*?["):
         return _pattern(path, str(path), re.compile(".*"))
-    raise InputError(f"{source}: no such file; {_mend(source, path)}")
+    raise InputError(f"{source}: no such file; {_mend(path)}")
 
 
 def _folder(path: Path) -> Pictures:
@@ -58,9 +65,7 @@ def _numbered(name: str) -> re.Pattern[str]:
     return re.compile(r"\d+".join(re.escape(part) for part in _NUMBER.split(name)))
 
 
-def _mend(source: str | Path, path: Path) -> str:
-    if "://" in str(source):
-        return "download it first"
+def _mend(path: Path) -> str:
     siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(path.name, siblings, n=1, cutoff=0.7)
     return f"did you mean {near[0]}?" if near else "check the path"

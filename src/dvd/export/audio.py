@@ -291,7 +291,9 @@ class _AacEncoder:
         return self._resampler.resample(frame)
 
     def _new_resampler(self) -> av.AudioResampler:
-        return av.AudioResampler(format="fltp", layout=self._layout, rate=self._rate, frame_size=1024)
+        # async=1 fills gaps, where damage was left out or the source had none, with silence.
+        fill = {"async": "1"}
+        return av.AudioResampler(format="fltp", layout=self._layout, rate=self._rate, frame_size=1024, options=fill)
 
     def _decoded(self, packet: Packet) -> list[av.AudioFrame]:
         try:

@@ -21,7 +21,7 @@ from dvd.media import open_for_reading, picture_streams
 from dvd.types import MediaFile
 from dvd.video.colour import ToRGB
 from dvd.video.interlace import deinterlaced
-from dvd.video.orientation import Orientation, orientation_of
+from dvd.video.orientation import UPRIGHT, Orientation, orientation_of
 from dvd.video.pictures import FOLDER_RATE, TRANSPARENT
 from dvd.video.pipes import Spooled
 from dvd.video.reader import Raw, UnreadableFrame
@@ -61,8 +61,8 @@ class VideoFile:
             self._format = container.format.name
             self._declared_frames = stream.frames
             self._transfer = stream.codec_context.color_trc
-            declared = _exact(stream.average_rate or stream.guessed_rate or stream.base_rate or FOLDER_RATE)
             self.start_pts = stream.start_time
+            declared = _declared_rate(stream)
             self._duration = _duration_s(container, stream)
             self.has_audio = bool(container.streams.audio)
             self.is_image = self._format.endswith("_pipe") or self._format == "image2"
@@ -106,8 +106,9 @@ class VideoFile:
                 container.seek(seek_to, stream=stream)
             to_rgb = ToRGB(self._transfer, partial(warn, f"{self.path.name}: {TRANSPARENT}"))
             decoded = self._decoded(container, stream, warn, whole=seek_to is None)
+            orientation = UPRIGHT
             for frame in deinterlaced(decoded, self.time_base):
-                orientation = orientation_of(frame)
+                orientation = orientation_of(frame, orientation)
                 if orientation.oblique:
                     warn(f"{self.path.name}: is to be shown at an oblique angle; the nearest quarter turn is applied")
                 rgb = partial(_converted, to_rgb, frame, orientation)
@@ -141,7 +142,8 @@ class VideoFile:
                 leapt = leapt or self._leaps(last_pts, frame.pts)
                 last_pts = last_pts if frame.pts is None else frame.pts
                 yield frame
-        lost = max(self._declared_frames - packets, 0) if whole else 0
+        # An AVI counts a frame that was not recorded, which repeats the one before, as a frame.
+        lost = max(self._declared_frames - packets, 0) if whole and self._format != "avi" else 0
         if frames and (broken_off or (not leapt and self._ends_early(lost, last_pts))):
             of = f" of {self.frame_count}" if self.frame_count else ""
             warn(f"{self.path.name}: decoding stopped after {frames}{of} frames ({reason}); the rest is missing")
@@ -211,6 +213,12 @@ def _choice(container: av.container.InputContainer) -> str:
         return ""
     size = f"{streams[0].width} × {streams[0].height}"
     return f"holds {len(streams)} videos; stream {streams[0].index} ({size}) is read, which players show first"
+
+
+def _declared_rate(stream: av.VideoStream) -> Fraction:
+    """Frames a second; without time stamps FFmpeg assumes 25, but the pictures themselves may say more."""
+    word = stream.average_rate if stream.start_time is not None else stream.guessed_rate
+    return _exact(word or stream.average_rate or stream.guessed_rate or stream.base_rate or FOLDER_RATE)
 
 
 def _usual(rate: Fraction) -> bool:

@@ -33,12 +33,15 @@ class Orientation:
 UPRIGHT = Orientation()
 
 
-def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """The orientation that the container or the stream gives `frame`."""
+def orientation_of(frame: av.VideoFrame, before: Orientation) -> Orientation:
+    """The orientation that the container or the stream gives `frame`, which comes after one with `before`.
+
+    A stream may give it once for all frames up to the next key frame.
+    """
     try:
         matrix = bytes(frame.side_data["DISPLAYMATRIX"])  # type: ignore[typeddict-item]
     except KeyError:
-        return UPRIGHT
+        return UPRIGHT if frame.key_frame else before
     except ValueError:
         # PyAV cannot list side data of kinds that it does not know; the angle alone it gives all the same.
         return _turned(frame.rotation)

@@ -70,9 +70,7 @@ def readable_again(source: str | Path | Spooled) -> str | Path | Spooled:
         return source
     if _is_standard_input(source):
         if sys.stdin is None or sys.stdin.isatty():
-            raise InputError(
-                "standard input: is a terminal; send a video into it: cat clip.mkv | dvd predict -"
-            )
+            raise InputError("standard input: is a terminal; send a video into it: cat clip.mkv | dvd predict -")
         return Spooled(source)
     try:
         mode = os.stat(Path(source).expanduser()).st_mode
@@ -99,8 +97,6 @@ def _opened(source: str | Path) -> Iterator[BinaryIO]:
     with os.fdopen(os.open(source, os.O_RDONLY | os.O_NONBLOCK), "rb") as pipe:
         ready, _, _ = select.select([pipe], [], [], _PATIENCE_S)
         if not ready:
-            raise InputError(
-                f"{source}: nobody wrote into this pipe for {_PATIENCE_S} s; start its writer first"
-            )
+            raise InputError(f"{source}: nobody wrote into this pipe for {_PATIENCE_S} s; start its writer first")
         os.set_blocking(pipe.fileno(), True)
         yield pipe

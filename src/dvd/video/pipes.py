@@ -38,7 +38,7 @@ class Spooled:
         folder = tempfile.mkdtemp(prefix="dvd_")
         self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.file = Path(folder) / f"copy{self.path.suffix}"
-        log.info("%s: is read to its end into a temporary file first, because a pipe can be read only once", self)
+        log.info("%s: is read to its end into a temporary file first, because a pipe can be read only once", str(self))
         try:
             self._copy(source)
         except BaseException:

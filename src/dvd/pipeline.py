@@ -29,7 +29,7 @@ from dvd.stitch import StitchRule
 from dvd.stream import Settings, Size, Stream
 from dvd.threads import Behind
 from dvd.types import DepthChunk
-from dvd.video import Video, open_video
+from dvd.video import Spooled, Video, open_video
 
 if TYPE_CHECKING:
     import torch
@@ -141,7 +141,7 @@ class Result:
 
 
 def predict_file(
-    source: str | Path,
+    source: str | Path | Spooled,
     out: str | Path,
     model: str | Path | Pipeline = "dvd-mini",
     formats: str | Sequence[str] | None = None,

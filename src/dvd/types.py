@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -43,6 +43,46 @@ class FrameNumbers:
 
 
 @dataclass(frozen=True)
+class ClockJump:
+    """From a frame on, the source's clock is another: the stamp `source` is shown at `shown`, both in its time base."""
+
+    source: int
+    shown: int
+
+
+@dataclass
+class Timeline:
+    """What reading finds out about a video's times; it grows while frames are read.
+
+    `trimmed`: whether a beginning was cut off on purpose. `last`, `last_duration`: time stamp and duration of the last
+    frame read; the duration is None where the source does not say. `ended`: whether that frame is the source's last,
+    so that nothing was cut off behind it.
+    """
+
+    jumps: list[ClockJump] = field(default_factory=list)
+    trimmed: bool = False
+    last: int | None = None
+    last_duration: int | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True)
+class MediaFile:
+    """The file behind a video and its container's word on times and pixels; times are seconds of its own clock.
+
+    `path` is not the input's own where that can be read only once. `start`: where its earliest stream begins, so that
+    pictures and sound keep their distance; `video_start`: where its pictures do. `pixel_aspect`: width of a pixel over
+    its height. `longest_gap`: seconds; a greater distance between two frames means that the clock has leapt.
+    """
+
+    path: Path
+    start: Fraction = Fraction(0)
+    video_start: Fraction = Fraction(0)
+    pixel_aspect: Fraction | None = None
+    longest_gap: Fraction = Fraction(3600)
+
+
+@dataclass(frozen=True)
 class VideoInfo:
     """What is known of an input before its first frame is used. Width and height are upright (rotation applied)."""
 
@@ -58,6 +98,9 @@ class VideoInfo:
     is_image: bool = False
     numbers: FrameNumbers | None = None
     """Only for a numbered image sequence."""
+    media: MediaFile | None = None
+    """None for pictures. Its pixel aspect is upright, as width and height are."""
+    timeline: Timeline = field(default_factory=Timeline, compare=False)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import dvd
 ROOT = Path(dvd.__file__).parent
 
 FLOORS = (
-    {"types", "errors", "arguments", "files", "threads", "processes", "shots", "windows", "align", "losses", "metrics"},
+    {"types", "errors", "arguments", "files", "media", "threads", "processes"}
+    | {"shots", "windows", "align", "losses", "metrics"},
     {"video", "export", "backbones", "hardware", "resize", "record", "frames"},
     {"regressor", "stitch", "outputs", "data"},
     {"stream", "pipeline", "train", "evaluate"},
@@ -22,7 +23,7 @@ FLOORS = (
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 INFERENCE = {
-    *("windows", "shots", "align", "threads", "video", "export", "backbones", "hardware", "resize"),
+    *("windows", "shots", "align", "threads", "media", "files", "video", "export", "backbones", "hardware", "resize"),
     *("record", "regressor", "stitch", "outputs", "stream", "pipeline", "arguments", "frames"),
 }
 

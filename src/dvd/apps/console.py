@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import threading
@@ -49,7 +50,12 @@ def _write(line: str, stream: TextIO) -> None:
 
 
 def show_log() -> None:
-    """Lets the package's log through to the terminal, counting anew what was shown."""
+    """Lets the package's log through to the terminal, counting anew what was shown.
+
+    Names of files may hold bytes that no encoding of the terminal has; they are shown as escapes.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     log = logging.getLogger("dvd")
     log.setLevel(logging.INFO)
     log.handlers = [handler for handler in log.handlers if not isinstance(handler, _Notices)]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dvd.export import ExportOptions
     from dvd.pipeline import Pipeline, Result
     from dvd.types import VideoInfo
+    from dvd.video import Spooled
 
 FORMATS = ("mp4", "npz", "png16", "exr")
 RANGES = ("shot", "global", "fixed", "rolling")
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="video, image, folder of frames, or a pattern such as 'shot_%%04d.png' or '*.jpg'",
+        help="video, image, folder of frames, a pattern such as 'shot_%%04d.png' or '*.jpg', or - for standard input",
     )
     parser.add_argument(
         "-o",
@@ -107,8 +108,8 @@ def run(args: argparse.Namespace) -> int:
         settings = pipeline.settings(args.size, args.window, args.overlap, args.tau, args.stitch)
         # Rounded already, so that it is said once and not for every input.
         args.window, args.overlap = settings.window, settings.overlap
-    for source, info in inputs.items():
-        with _reporting(source, len(args.inputs), failed):
+    for name, (source, info) in inputs.items():
+        with _reporting(name, len(args.inputs), failed):
             results.append(_predict(source, info, pipeline, options, args))
             print(_summary(results[-1]))
     if args.report is not None and results:
@@ -155,18 +156,26 @@ def _refuse_unread(args: argparse.Namespace) -> None:
             )
 
 
-def _checked(args: argparse.Namespace, options: ExportOptions) -> tuple[dict[str, VideoInfo], list[str]]:
-    """The inputs that can be read and written for, before minutes go into a model, and those that cannot."""
-    good: dict[str, VideoInfo] = {}
+def _checked(
+    args: argparse.Namespace, options: ExportOptions
+) -> tuple[dict[str, tuple[str | Path | Spooled, VideoInfo]], list[str]]:
+    """The inputs that can be read and written for, before minutes go into a model, and those that cannot.
+
+    Inputs that can be read only once are copied for the look and the run.
+    """
+    from dvd.video import readable_again
+
+    good: dict[str, tuple[str | Path | Spooled, VideoInfo]] = {}
     failed: list[str] = []
     taken: dict[Path, str] = {}
     if len(args.inputs) > 1:
         _check_folder(args.output)
     for source in dict.fromkeys(args.inputs):
         with _reporting(source, len(args.inputs), failed):
-            info = _glance(source, args.start, args.end)
+            again = readable_again(source)
+            info = _glance(again, args.start, args.end)
             _check_outputs(source, info, args, options, taken)
-            good[source] = info
+            good[source] = again, info
     return good, failed
 
 
@@ -182,7 +191,7 @@ def _reporting(source: str, count: int, failed: list[str]) -> Iterator[None]:
         print(f"dvd: {error}", file=sys.stderr)
 
 
-def _glance(source: str, start: str | None, end: str | None) -> VideoInfo:
+def _glance(source: str | Path | Spooled, start: str | None, end: str | None) -> VideoInfo:
     """What is known after the first frame; its warnings will come when the input is really read."""
     from dvd.video import open_video
 
@@ -210,7 +219,7 @@ def _check_outputs(
 
 
 def _predict(
-    source: str, info: VideoInfo, pipeline: Pipeline, options: ExportOptions, args: argparse.Namespace
+    source: str | Path | Spooled, info: VideoInfo, pipeline: Pipeline, options: ExportOptions, args: argparse.Namespace
 ) -> Result:
     from dvd.pipeline import predict_file
 

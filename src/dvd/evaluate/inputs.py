@@ -13,6 +13,7 @@ import numpy as np
 from dvd.errors import OutputError
 from dvd.evaluate.sequences import EvalSequence
 from dvd.files import make_aside
+from dvd.media import open_for_writing
 
 FPS = 25
 """Of sequences that have no frame rate."""
@@ -91,7 +92,7 @@ def _write(sequence: EvalSequence, path: Path) -> Written:
 
 
 def _encode(sequence: EvalSequence, path: Path, rate: Fraction) -> None:
-    with av.open(str(path), "w") as container:
+    with open_for_writing(path, "mp4") as container:
         stream = container.add_stream("libx264", rate=rate, options=_LOSSLESS)
         stream.height, stream.width = sequence.size
         stream.pix_fmt = "yuv444p"

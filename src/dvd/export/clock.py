@@ -4,46 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
-import av
-
-from dvd.types import VideoInfo
+from dvd.types import MediaFile, VideoInfo
 
 _FINEST = 1 << 24
 """Ticks a second at most, where a finer time base is made."""
-
-
-@dataclass(frozen=True)
-class SourceTimes:
-    """What the source's container says: when it starts, when its pictures start and end, and their pixels' shape."""
-
-    start: Fraction
-    video_start: Fraction
-    video_end: Fraction | None
-    pixel_aspect: Fraction | None
-
-
-def read_source_times(info: VideoInfo) -> SourceTimes | None:
-    """Of a video file; None for images and folders, or if it cannot be read again."""
-    if info.is_image or not info.path.is_file():
-        return None
-    try:
-        with av.open(str(info.path), metadata_errors="ignore") as container:
-            stream = container.streams.video[0]
-            base = stream.time_base or info.time_base
-            video_start = (stream.start_time or 0) * base
-            start = video_start if container.start_time is None else Fraction(container.start_time, av.time_base)
-            aspect = stream.sample_aspect_ratio or None
-            if aspect and (stream.width, stream.height) == (info.height, info.width) != (info.width, info.height):
-                aspect = 1 / aspect
-            end = video_start + stream.duration * base if stream.duration else None
-            if start > video_start - Fraction(1, av.time_base):
-                start = video_start
-            return SourceTimes(start, video_start, end, aspect)
-    except (av.FFmpegError, OSError, IndexError):
-        return None
 
 
 class Clock:
@@ -57,16 +23,16 @@ class Clock:
     24000/1001; all other time stamps stay as they are.
     """
 
-    def __init__(self, info: VideoInfo, first: Sequence[int], times: SourceTimes | None) -> None:
+    def __init__(self, info: VideoInfo, first: Sequence[int]) -> None:
         """`first`: the time stamps of the first frames."""
+        self._info = info
         self._base = info.time_base
         self._rate = info.frame_rate
         begin = first[0] * info.time_base
         frame = 1 / info.frame_rate
-        trimmed = times is None or begin > times.video_start + frame / 2
-        self.zero = begin if times is None or trimmed else times.start
+        self.whole_start = info.media is not None and self._begins_with(begin, frame, info.media)
+        self.zero = info.media.start if info.media and self.whole_start else begin
         """Seconds of the source at the output's zero."""
-        self.whole_start = not trimmed
         self._begin = begin
         self._even = self._is_even(first)
         ticks = math.lcm(self._base.denominator, self._rate.numerator)
@@ -82,6 +48,24 @@ class Clock:
         if self._even and (step := self._step(pts)) is not None:
             seconds = self._begin + step / self._rate
         return round((seconds - self.zero) / self.time_base)
+
+    def last_ticks(self, pts: int) -> int:
+        """How long the last picture, which is shown at the source's `pts`, stays; as the source says where it does."""
+        timeline = self._info.timeline
+        if timeline.last != pts or not timeline.last_duration:
+            return self.nominal
+        seconds = timeline.last_duration * self._base
+        rounded = abs(seconds - 1 / self._rate) <= self._base
+        return self.nominal if rounded else max(round(seconds / self.time_base), 1)
+
+    def ends_with(self, pts: int) -> bool:
+        """Whether the frame shown at the source's `pts` is its last."""
+        return self._info.timeline.ended and self._info.timeline.last == pts
+
+    def _begins_with(self, begin: Fraction, frame: Fraction, media: MediaFile) -> bool:
+        """Whether a video whose first frame is shown at `begin` has its source's whole beginning."""
+        late = begin - media.video_start
+        return late <= (frame / 2 if self._info.timeline.trimmed else media.longest_gap)
 
     def _is_even(self, first: Sequence[int]) -> bool:
         too_coarse = (1 / (self._rate * self._base)).denominator != 1

@@ -1,8 +1,10 @@
 """One H.264 video, picture by picture, that can be played up to the last two seconds even if the process is killed.
 
 MP4 and MOV are written in fragments and turned into an ordinary file at the end (FFmpeg's `hybrid_fragmented`). There
-are no B-frames: decoding order is showing order, so every duration is exact for a variable frame rate too. Sides that
-are odd cannot be halved for 4:2:0 colour; such videos are 4:4:4, which keeps the source's size.
+are no B-frames: decoding order is showing order, so every duration is exact for a variable frame rate too.
+
+Colour is 4:2:0, which every player takes, so H.264 cannot code odd sides. There the last column or row is coded twice
+and the container states the source's size: players that read it crop the copy away, the others show it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -19,7 +20,8 @@ from av.video.reformatter import VideoReformatter
 
 from dvd.errors import OptionError
 from dvd.export.audio import AudioTrack
-from dvd.export.clock import Clock, read_source_times
+from dvd.export.clock import Clock
+from dvd.media import open_for_writing, open_nowhere
 from dvd.types import VideoInfo
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -27,6 +29,9 @@ CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _BT709 = 1
 _LIMITED = 1
 _KEY_FRAME_EVERY_S = 2
+
+_TOO_SMALL = (1, 1)
+"""FFmpeg's decoder drops frames of this size if they were padded; it is coded as 4:4:4."""
 
 
 class VideoEncoder:
@@ -36,22 +41,22 @@ class VideoEncoder:
         self, part: Path, size: tuple[int, int], info: VideoInfo, first: Sequence[int], crf: int, audio: bool
     ) -> None:
         """`size`: height and width; `first`: the time stamps of the first frames. Raises what FFmpeg raises."""
-        times = read_source_times(info)
-        self._clock = Clock(info, first, times)
-        self._video_end = times.video_end if times else None
+        self._clock = Clock(info, first)
         self._scale = VideoReformatter()
         self._waiting: deque[av.Packet] = deque()
         self._durations: dict[int, int] = {}
         self._last: int | None = None
+        self._last_pts = 0
         self.frames = 0
-        self._container = av.open(
-            str(part), "w", format=CONTAINERS[part.suffix.lower()], options=self._muxer_options(part)
-        )
-        height, width = size
-        self._stream = self._add_stream(info.frame_rate, height, width, crf)
-        if times and times.pixel_aspect:
-            self._stream.codec_context.sample_aspect_ratio = times.pixel_aspect
-        self._audio = AudioTrack(info.path, self._container, part.suffix, self._clock) if audio else None
+        format, options = CONTAINERS[part.suffix.lower()], self._muxer_options(part)
+        self._container = open_for_writing(part, format, options)
+        self._add_streams(format, info, *size, crf)
+        self._audio = AudioTrack(info, self._container, self._clock) if audio and info.media else None
+
+    @property
+    def sound(self) -> str:
+        """How the source's sound was taken over: copied, AAC or none."""
+        return self._audio.way if self._audio else "none"
 
     def put(self, picture: np.ndarray, pts: int) -> None:
         """Adds `H W 3` RGB or `H W 4` RGB and alpha (ignored), uint8, shown at `pts` of the source."""
@@ -59,28 +64,27 @@ class VideoEncoder:
         if self._last is not None:
             ticks = max(ticks, self._last + 1)
             self._durations[self._last] = ticks - self._last
-        self._last = ticks
-        picture = np.ascontiguousarray(picture)
+        self._last, self._last_pts = ticks, pts
+        picture = np.ascontiguousarray(self._even_sides(picture))
         frame = av.VideoFrame.from_numpy_buffer(picture, "rgba" if picture.shape[2] == 4 else "rgb24")
         frame = self._scale.reformat(
-            frame, format=self._stream.pix_fmt, dst_colorspace=_BT709, dst_color_range=_LIMITED
+            frame, format=self._encoder.pix_fmt, dst_colorspace=_BT709, dst_color_range=_LIMITED
         )
         frame.pts, frame.time_base = ticks, self._clock.time_base
-        self._waiting.extend(self._stream.encode(frame))
+        self._waiting.extend(self._encoder.encode(frame))
         self._mux()
         self.frames += 1
 
     def close(self) -> None:
         """Completes the file."""
         if self._last is not None:
-            self._durations[self._last] = self._clock.nominal
-            self._waiting.extend(self._stream.encode(None))
+            last = self._clock.last_ticks(self._last_pts)
+            self._durations[self._last] = last
+            self._waiting.extend(self._encoder.encode(None))
             self._mux()
             if self._audio:
-                end = (self._last + self._clock.nominal) * self._clock.time_base
-                reached = self._clock.zero + end
-                complete = self._video_end is not None and reached >= self._video_end - 1 / self._rate
-                self._audio.finish(None if complete else end)
+                end = (self._last + last) * self._clock.time_base
+                self._audio.finish(None if self._clock.ends_with(self._last_pts) else end)
         self.release(quietly=False)
 
     def release(self, quietly: bool = True) -> None:
@@ -99,26 +103,46 @@ class VideoEncoder:
             packet = self._waiting.popleft()
             packet.duration = self._durations.pop(packet.pts or 0)
             shown = (packet.pts or 0) * self._clock.time_base
+            packet.stream = self._stream
             self._container.mux(packet)
             if self._audio:
                 self._audio.advance(shown)
 
-    def _add_stream(self, rate: Fraction, height: int, width: int, crf: int) -> av.VideoStream:
+    def _add_streams(self, format: str, info: VideoInfo, height: int, width: int, crf: int) -> None:
+        """The stream that encodes and the one in the file; two where they differ in size."""
+        padded = bool(width % 2 or height % 2) and (height, width) != _TOO_SMALL
+        self._padding = ((0, height % 2), (0, width % 2), (0, 0)) if padded else None
+        if not padded:
+            self._stream = self._encoder = self._add_encoder(self._container, info, height, width, crf)
+            return
+        self._scratch = open_nowhere(format)
+        self._encoder = self._add_encoder(self._scratch, info, height + height % 2, width + width % 2, crf)
+        self._scratch.start_encoding()
+        self._stream = self._container.add_stream_from_template(self._encoder)
+        self._stream.width, self._stream.height = width, height
+        self._stream.codec_context.framerate = info.frame_rate
+
+    def _add_encoder(
+        self, container: av.container.OutputContainer, info: VideoInfo, height: int, width: int, crf: int
+    ) -> av.VideoStream:
         if "libx264" not in av.codecs_available:
             raise OptionError("this PyAV cannot encode H.264 (no libx264); pip install --force-reinstall av")
-        self._rate = rate
-        stream = self._container.add_stream(
-            "libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast", "bf": "0"}
-        )
+        options = {"crf": str(crf), "preset": "veryfast", "bf": "0"}
+        stream = container.add_stream("libx264", rate=info.frame_rate, options=options)
         stream.width, stream.height = width, height
-        stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
+        stream.pix_fmt = "yuv444p" if (height, width) == _TOO_SMALL else "yuv420p"
         stream.time_base = self._clock.time_base
         context = stream.codec_context
         context.time_base = self._clock.time_base
-        context.gop_size = max(round(rate * _KEY_FRAME_EVERY_S), 1)
+        context.gop_size = max(round(info.frame_rate * _KEY_FRAME_EVERY_S), 1)
         context.color_range = _LIMITED
         context.color_primaries = context.color_trc = context.colorspace = _BT709
+        if info.media and info.media.pixel_aspect:
+            context.sample_aspect_ratio = info.media.pixel_aspect
         return stream
+
+    def _even_sides(self, picture: np.ndarray) -> np.ndarray:
+        return picture if self._padding is None else np.pad(picture, self._padding, mode="edge")
 
     def _muxer_options(self, part: Path) -> dict[str, str]:
         if part.suffix.lower() == ".mkv":

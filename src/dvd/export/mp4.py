@@ -16,6 +16,7 @@ from dvd.export.colormaps import colour_levels, to_levels
 from dvd.export.display_range import DisplayRange, FixedRange, RollingRange, WholeRange
 from dvd.export.encode import CONTAINERS, VideoEncoder
 from dvd.export.spool import Spool
+from dvd.media import open_for_reading
 from dvd.types import VideoInfo
 
 VIDEO_SUFFIXES = tuple(CONTAINERS)
@@ -37,6 +38,9 @@ class VideoWriter(Writer):
         self._resources.callback(encoder.release)
         return encoder
 
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"sound": self._encoder.sound if self._encoder else "none"}
+
     def _finish(self) -> None:
         if self._encoder:
             self._encoder.close()
@@ -52,7 +56,7 @@ class VideoWriter(Writer):
         """Whether anything of the part can be decoded; sets `frames` to how much."""
         self._resources.close()
         self.frames = 0
-        with suppress(OSError, av.FFmpegError, IndexError), av.open(str(self._part)) as container:
+        with suppress(OSError, av.FFmpegError, IndexError), open_for_reading(self._part) as container:
             for packet in container.demux(video=0):
                 with suppress(av.FFmpegError):
                     self.frames += len(packet.decode())

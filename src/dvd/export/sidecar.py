@@ -17,7 +17,8 @@ def write_sidecar(path: str | Path, facts: Mapping[str, Any]) -> None:
     """
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=_plain) + "\n"
     with replacing(path) as file:
-        file.write(text.encode())
+        # The bytes of a name that is not UTF-8 become \\udcXX, which JSON reads as what Python calls such a byte.
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def read_sidecar(path: Path) -> dict[str, Any] | None:

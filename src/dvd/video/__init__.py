@@ -3,7 +3,10 @@
 `open_video` and `probe` are the doors. What happens behind them, file by file:
 
 sources   which reader a SOURCE needs (`find_source`), and what a reader promises
-files     video files through PyAV: damaged packets, early ends, rotation
+files     video files through PyAV: damaged packets, early ends
+orientation  display matrix → upright
+timeline  a time for every frame, whatever the source's stamps are
+pipes     inputs that can be read only once
 pictures  images, pages of one file, series of files; `picture_files` reads one page, `ffmpeg_picture` and `plates`
           are for what Pillow cannot read (16-bit colour, OpenEXR, DPX)
 series    names in a folder: which belong together, their numbers and gaps
@@ -20,15 +23,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from dvd.types import VideoInfo
+from dvd.video.pipes import Spooled, readable_again
 from dvd.video.sources import find_source
 from dvd.video.stream import Video
 from dvd.video.trim import Moment, Trim
 
-__all__ = ["Video", "open_video", "probe"]
+__all__ = ["Spooled", "Video", "open_video", "probe", "readable_again"]
 
 
-def open_video(source: str | Path, start: Moment | None = None, end: Moment | None = None) -> Video:
+def open_video(source: str | Path | Spooled, start: Moment | None = None, end: Moment | None = None) -> Video:
     """Opens SOURCE and decodes the first frame it will give, so that what is wrong is said here.
+
+    "-" is standard input; it and named pipes are copied to a temporary file first (`readable_again` does so once for
+    several calls).
 
     `start` and `end` bound the half-open part that is read: an int (or "120") is a frame number from 0; a float, "1.5",
     "12.5s" or "0:12" is seconds from the first frame. An `end` past the end means the end.
@@ -42,7 +49,7 @@ def open_video(source: str | Path, start: Moment | None = None, end: Moment | No
     return Video(find_source(source), Trim.parse(start, end))
 
 
-def probe(source: str | Path) -> VideoInfo:
+def probe(source: str | Path | Spooled) -> VideoInfo:
     """What is known of SOURCE after decoding one frame. Raises `InputError` as `open_video` does."""
     with open_video(source) as video:
         return video.info

@@ -1,4 +1,4 @@
-"""The pixels of a decoded frame → upright uint8 RGB: matrix, range, bit depth, HDR, alpha, rotation."""
+"""The pixels of a decoded frame → upright uint8 RGB: matrix, range, bit depth, HDR, alpha, orientation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from dvd.video.hdr import HDR_TRANSFERS, sdr_from_hdr
+from dvd.video.orientation import Orientation
 
 # AVColorSpace, ITU-T H.273 table 4.
 _BT709, _UNSPECIFIED, _BT470BG, _BT2020 = 1, 2, 5, 9
@@ -32,8 +33,8 @@ class ToRGB:
         self._warn = warn
         self._scale = VideoReformatter()
 
-    def __call__(self, frame: av.VideoFrame, rotation: int) -> np.ndarray:
-        """`H W 3` uint8, contiguous; `rotation`: degrees anticlockwise that turn the stored picture upright."""
+    def __call__(self, frame: av.VideoFrame, orientation: Orientation) -> np.ndarray:
+        """`H W 3` uint8, contiguous and upright."""
         _name_matrix(frame)
         if self._transfer in HDR_TRANSFERS:
             rgb = sdr_from_hdr(self._pixels(frame, "rgb48le"), self._transfer)
@@ -41,7 +42,7 @@ class ToRGB:
             rgb = over_black(self._pixels(frame, "rgba"), self._warn)
         else:
             rgb = self._pixels(frame, "rgb24")
-        return np.ascontiguousarray(np.rot90(rgb, rotation // 90) if rotation else rgb)
+        return np.ascontiguousarray(orientation.apply(rgb))
 
     def _pixels(self, frame: av.VideoFrame, form: str) -> np.ndarray:
         return self._scale.reformat(frame, format=form).to_ndarray()

@@ -37,7 +37,7 @@ class _Weave:
 
     def __init__(self, frame: av.VideoFrame, time_base: Fraction) -> None:
         self._shape = (frame.width, frame.height, frame.format.name)
-        self._pts: deque[int | None] = deque()
+        self._times: deque[tuple[int | None, int]] = deque()
         self._sent = 0
         self._graph = av.filter.Graph()
         source = self._graph.add_buffer(
@@ -50,7 +50,7 @@ class _Weave:
         return self._shape == (frame.width, frame.height, frame.format.name)
 
     def push(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
-        self._pts.append(frame.pts)
+        self._times.append((frame.pts, frame.duration))
         frame.pts = self._sent
         self._sent += 1
         self._graph.vpush(frame)
@@ -66,5 +66,5 @@ class _Weave:
                 frame = self._graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            frame.pts = self._pts.popleft()
+            frame.pts, frame.duration = self._times.popleft()
             yield frame

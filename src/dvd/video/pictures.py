@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dvd.errors import InputError
-from dvd.types import FrameNumbers
+from dvd.types import FrameNumbers, MediaFile
 from dvd.video import plates
 from dvd.video.kinds import picture_kind
 from dvd.video.levels import Pixels, Scale, guess_scale, is_bright, to_rgb
@@ -45,6 +45,7 @@ class Pictures:
 
     start_pts: int | None = 0
     has_audio = False
+    media: MediaFile | None = None
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dvd.types import FrameNumbers
+from dvd.types import FrameNumbers, MediaFile
 
 
 class UnreadableFrame(Exception):
@@ -24,6 +24,10 @@ class Raw:
     pts: int | None
     rgb: Callable[[], np.ndarray]
     """May raise `UnreadableFrame`."""
+    duration: int | None = None
+    """In the source's time base, where it says so."""
+    transposed: bool = False
+    """Whether rows and columns were exchanged to turn it upright."""
 
 
 class Source(Protocol):
@@ -41,6 +45,11 @@ class Source(Protocol):
     @property
     def numbers(self) -> FrameNumbers | None:
         """The numbers in the names of an image sequence."""
+        ...
+
+    @property
+    def media(self) -> MediaFile | None:
+        """The file that FFmpeg reads, its pixel aspect as stored; None for pictures."""
         ...
 
     def frames(self, warn: Callable[[str], None], needed_from: int = 0) -> Iterator[Raw]:

@@ -12,22 +12,33 @@ from dvd.video.files import VideoFile
 from dvd.video.kinds import PICTURE_SUFFIXES, RAW_PHOTO_SUFFIXES, VIDEO_SUFFIXES, picture_kind
 from dvd.video.picture_files import contents_of
 from dvd.video.pictures import Pictures, picture_file, picture_series
+from dvd.video.pipes import Spooled, readable_again
 from dvd.video.reader import Source
 from dvd.video.series import natural_order, one_series, shortened
 
 _NUMBER = re.compile(r"%0?\d*d")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def find_source(source: str | Path) -> Source:
+def find_source(source: str | Path | Spooled) -> Source:
     """The reader for SOURCE. Raises `InputError` where there is nothing to read."""
+    source = readable_again(source)
+    if isinstance(source, Spooled):
+        if picture_kind(source.file) == "heic":
+            raise InputError(
+                f"{source.path}: holds a HEIC picture, which is not read from a pipe; save it to a file first"
+            )
+        return VideoFile(source.path, source)
     path = Path(source).expanduser()
     if path.is_dir():
         return _folder(path)
     if path.exists():
         return _file(path)
+    if _URL.match(str(source)):
+        raise InputError(f"{source}: is a URL, which is not read; download the file first, and give its path")
     if _NUMBER.search(path.name) or _is_glob(path):
         return _pattern(path)
-    raise InputError(f"{source}: no such file; {_mend(source, path)}")
+    raise InputError(f"{source}: no such file; {_mend(path)}")
 
 
 def matching_videos(source: str | Path) -> list[Path]:
@@ -107,9 +118,7 @@ def _numbered(name: str) -> re.Pattern[str]:
     return re.compile(r"\d+".join(re.escape(part) for part in _NUMBER.split(name)))
 
 
-def _mend(source: str | Path, path: Path) -> str:
-    if "://" in str(source):
-        return "download it first"
+def _mend(path: Path) -> str:
     siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(path.name, siblings, n=1, cutoff=0.7)
     return f"did you mean {near[0]}?" if near else "check the path"

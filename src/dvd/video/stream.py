@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from types import TracebackType
 
@@ -12,18 +13,25 @@ import numpy as np
 from PIL import Image
 
 from dvd.errors import InputError
-from dvd.types import Frame, VideoInfo
+from dvd.types import Frame, MediaFile, Timeline, VideoInfo
 from dvd.video.reader import Raw, Source, UnreadableFrame
+from dvd.video.timeline import timed
 from dvd.video.trim import Trim
 
 log = logging.getLogger(__name__)
+
+_FEW_TICKS, _FINER = 4, 8
+"""A time base with fewer ticks a frame leaves no room between two frames; it is made so many times finer."""
+
+_NO_LIMIT_S = Fraction(10**9)
 
 
 class Video:
     """An open video: `info`, then its frames, once, one at a time. Close it, or use it in `with`.
 
-    Time stamps are the source's own, in `info.time_base`, strictly increasing; where one is missing or steps back it
-    is set one nominal frame after the one before. Frames whose size differs from the first are resized to it.
+    Time stamps are the source's own, in `info.time_base`, strictly increasing; where they are missing, repeated or step
+    back, frames are put between their neighbours, and where the clock jumps the parts are joined (`info.timeline`).
+    Frames whose size differs from the first are resized to it.
     What was wrong but could be lived with stands in `warnings`, one line each, and is logged once.
     """
 
@@ -38,6 +46,9 @@ class Video:
         self._unreadable: list[str] = []
         self._resized = False
         self._seen = 0
+        self._transposed = False
+        self._timeline = Timeline(trimmed=trim.start is not None)
+        self._ticks = _ticks(source)
         self._frames = self._read()
         first = next(self._frames, None)
         if first is None:
@@ -50,11 +61,13 @@ class Video:
             width=width,
             height=height,
             frame_rate=source.frame_rate,
-            time_base=source.time_base,
+            time_base=source.time_base / self._ticks,
             frame_count=trim.count(source.frame_count, source.frame_rate),
             has_audio=source.has_audio,
             is_image=source.is_image,
             numbers=source.numbers,
+            media=_upright(source.media, self._transposed),
+            timeline=self._timeline,
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -89,9 +102,11 @@ class Video:
                 self._unreadable.append(str(error))
                 continue
             height, width = rgb.shape[:2]
-            size = size or (height, width)
+            if size is None:
+                size, self._transposed = (height, width), raw.transposed
             if (height, width) != size:
                 rgb = self._fit(rgb, size, given)
+            self._timeline.last, self._timeline.last_duration = pts, self._duration(raw)
             yield Frame(rgb, pts)
             given += 1
         if self._unreadable and given:
@@ -103,21 +118,35 @@ class Video:
     def _inside(self) -> Iterator[tuple[int, Raw]]:
         """Time and frame of everything inside the trim; frames before it are decoded but never converted."""
         start, end = self._trim.start, self._trim.end
-        origin: int | None = self._source.start_pts
-        step = max(round(1 / (self._source.frame_rate * self._source.time_base)), 1)
-        last: int | None = None
-        for index, raw in enumerate(self._raw_frames()):
+        origin = None if self._source.start_pts is None else self._source.start_pts * self._ticks
+        base = self._source.time_base / self._ticks
+        for index, (pts, raw) in enumerate(self._timed(base, origin or 0)):
             self._seen = index + 1
-            pts = raw.pts
-            if pts is None or (last is not None and pts <= last):
-                pts = (origin or 0) if last is None else last + step
-            last = pts
             origin = pts if origin is None else origin
-            seconds = (pts - origin) * self._source.time_base
+            seconds = (pts - origin) * base
             if end is not None and end.reached(index, seconds):
+                self._timeline.last_duration = pts - (self._timeline.last or 0)
                 return
             if start is None or start.reached(index, seconds):
                 yield pts, raw
+        self._timeline.ended = True
+
+    def _timed(self, base: Fraction, first: int) -> Iterator[tuple[int, Raw]]:
+        step = max(round(1 / (self._source.frame_rate * base)), 1)
+        longest_gap = self._source.media.longest_gap if self._source.media else _NO_LIMIT_S
+        raws = (raw if raw.pts is None else replace(raw, pts=raw.pts * self._ticks) for raw in self._raw_frames())
+        return timed(raws, first, step, max(round(longest_gap / base), 10 * step), self._timeline, self._say_jump)
+
+    def _say_jump(self, index: int) -> None:
+        if len(self._timeline.jumps) > 1:
+            return
+        self._warn(
+            f"{self._source.path.name}: its clock jumps, first at frame {index}, as where recordings were joined; "
+            "the parts follow each other without a gap"
+        )
+
+    def _duration(self, raw: Raw) -> int | None:
+        return None if raw.duration is None else raw.duration * self._ticks
 
     def _raw_frames(self) -> Iterator[Raw]:
         """From the start, or from near a start given in seconds; for frame numbers every frame must be counted."""
@@ -152,3 +181,16 @@ class Video:
             length = float(Fraction(count) / self._source.frame_rate)
             return f"{path}: no frame lies in {self._trim}, it has {count} ({length:.2f} s); choose another part"
         return f"{path}: nothing in it can be decoded; check it in a player, and copy or record it again"
+
+
+def _ticks(source: Source) -> int:
+    """Into how many parts a tick of the source is divided, so that frames fit between two others."""
+    coarse = source.media is not None and source.frame_rate * source.time_base > Fraction(1, _FEW_TICKS)
+    return _FINER if coarse else 1
+
+
+def _upright(media: MediaFile | None, transposed: bool) -> MediaFile | None:
+    """The same with the pixels' shape turned as the pictures are."""
+    if media is None or not media.pixel_aspect or not transposed:
+        return media
+    return replace(media, pixel_aspect=1 / media.pixel_aspect)

@@ -57,6 +57,8 @@ class Trim:
         """Reads both bounds; raises `OptionError` for one it cannot read, and for a start not before the end."""
         first = None if start is None else parse_moment(start, "start")
         last = None if end is None else parse_moment(end, "end")
+        if last is not None and not last.zero().before(last):
+            raise OptionError(f"--end {end} leaves no frame; give a frame number or a time after 0")
         if last is not None and not (first or last.zero()).before(last):
             raise OptionError(f"--start {start or 0} is not before --end {end}; choose a later end")
         return cls(first, last)

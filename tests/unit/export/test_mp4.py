@@ -66,6 +66,39 @@ def test_variable_frame_rate_is_kept_in_time(tmp_path, name):
     assert [time * 1000 for time in times(tmp_path / "out.mp4")] == times_ms
 
 
+def duration(path: Path) -> Fraction:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return stream.duration * stream.time_base
+
+
+def test_the_last_picture_stays_as_long_as_in_the_source(tmp_path):
+    """A slide that is shown for two seconds, at the end of a faster video."""
+    source = make_video(tmp_path / "in.mp4", 6, time_base=Fraction(1, 1000), pts=[0, 40, 80, 120, 160, 2160])
+    held = tmp_path / "held.mp4"
+    with av.open(str(source)) as one, av.open(str(held), "w") as out:
+        stream = out.add_stream_from_template(one.streams.video[0])
+        for packet in (each for each in one.demux(video=0) if each.size):
+            packet.duration = round(2 / packet.time_base) if packet.pts * packet.time_base > 2 else packet.duration
+            packet.stream = stream
+            out.mux(packet)
+    convert(held, tmp_path / "out.mp4")
+    assert duration(tmp_path / "out.mp4") == duration(held) == Fraction(416, 100)
+
+
+def test_the_last_picture_of_a_part_stays_until_the_next_would_come(tmp_path):
+    times_ms = [0, 40, 80, 580, 620]
+    source = make_video(tmp_path / "in.mp4", 5, time_base=Fraction(1, 1000), pts=times_ms)
+    convert(source, tmp_path / "out.mp4", end=3)
+    assert duration(tmp_path / "out.mp4") == Fraction(580, 1000)
+
+
+def test_rounded_durations_do_not_bend_the_end(tmp_path):
+    source = make_video(tmp_path / "in.mkv", 24, rate=NTSC_FILM)
+    convert(source, tmp_path / "out.mp4")
+    assert duration(tmp_path / "out.mp4") == 24 / NTSC_FILM
+
+
 @pytest.mark.parametrize("suffix", [".mov", ".mkv"])
 def test_other_containers(tmp_path, suffix):
     source = make_video(tmp_path / "in.mp4", 12, rate=NTSC_FILM, time_base=Fraction(1, 24000))
@@ -76,17 +109,42 @@ def test_other_containers(tmp_path, suffix):
         assert abs(after - before) <= (Fraction(1, 1000) if suffix == ".mkv" else 0)
 
 
-@pytest.mark.parametrize("size", [(48, 64), (5, 7), (1, 1), (47, 64), (48, 63)])
-def test_size_is_kept_odd_sides_too(tmp_path, size):
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("size", [(48, 64), (5, 7), (1, 1), (47, 64), (48, 63), (1, 9), (17, 1)])
+def test_size_is_kept_odd_sides_too(tmp_path, size, suffix):
     values = disparity(3, *size)
-    with open_writer("mp4", tmp_path / "out.mp4", info(height=size[0], width=size[1])) as writer:
+    path = tmp_path / f"out{suffix}"
+    with open_writer("mp4", path, info(height=size[0], width=size[1])) as writer:
         writer.write(values, [0, 1, 2])
-    with open_video(tmp_path / "out.mp4") as video:
+    with open_video(path) as video:
         assert (video.info.height, video.info.width) == size
+        assert video.info.frame_rate == 25
         assert len(list(video)) == 3
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].pix_fmt == ("yuv444p" if size == (1, 1) else "yuv420p")
+
+
+def test_odd_sides_keep_colours_times_and_pixel_shape(tmp_path):
+    source = make_video(
+        tmp_path / "in.mp4",
+        12,
+        size=(95, 127),
+        rate=NTSC_FILM,
+        time_base=Fraction(1, 24000),
+        pix_fmt="yuv444p",
+        colour={"sample_aspect_ratio": Fraction(4, 3)},
+        audio="aac",
+    )
+    convert(source, tmp_path / "out.mp4", ExportOptions(range="fixed"))
     with av.open(str(tmp_path / "out.mp4")) as container:
-        odd = size[0] % 2 or size[1] % 2
-        assert container.streams.video[0].pix_fmt == ("yuv444p" if odd else "yuv420p")
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height, stream.codec_context.profile) == (127, 95, "High")
+        assert (stream.average_rate, stream.sample_aspect_ratio) == (NTSC_FILM, Fraction(4, 3))
+        assert (stream.codec_context.colorspace, stream.codec_context.color_range) == (1, 1)
+    assert times(tmp_path / "out.mp4") == [index / NTSC_FILM for index in range(12)]
+    with open_video(tmp_path / "out.mp4") as video:
+        rgb = next(video).rgb.astype(int)
+    assert np.abs(rgb - apply(disparity(1, 95, 127), "turbo")[0]).mean() < 4
 
 
 def test_the_result_is_an_ordinary_file_tagged_bt709(tmp_path):
@@ -237,6 +295,38 @@ def test_pixel_shape_is_kept_and_turned_with_the_picture(tmp_path):
         convert(source, tmp_path / f"out{rotation}.mp4")
         with av.open(str(tmp_path / f"out{rotation}.mp4")) as container:
             assert container.streams.video[0].sample_aspect_ratio == expected
+
+
+def test_a_cover_in_front_changes_nothing(tmp_path):
+    """The cover's square pixels and its time base are not taken for the film's."""
+    source = make_video(tmp_path / "in.mov", 6, colour={"sample_aspect_ratio": Fraction(4, 3)}, audio="aac")
+    cover = tmp_path / "cover.mov"
+    with av.open(str(source)) as one, av.open(str(cover), "w") as out:
+        picture = out.add_stream("mjpeg", rate=1)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuvj420p"
+        picture.disposition = av.stream.Disposition(0)
+        streams = {each.index: out.add_stream_from_template(each) for each in one.streams}
+        streams[0].disposition = av.stream.Disposition.default
+        out.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "rgb24")))
+        out.mux(picture.encode(None))
+        for packet in (each for each in one.demux() if each.size):
+            packet.stream = streams[packet.stream.index]
+            out.mux(packet)
+    assert convert(cover, tmp_path / "out.mp4") == 6
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+        assert container.streams.audio
+    assert times(tmp_path / "out.mp4") == [Fraction(index, 25) for index in range(6)]
+
+
+@pytest.mark.parametrize("folder", ["12:30 %03d", "file:a", "caf\udce9", "line\nbreak", "a[1]*?"])
+def test_results_go_into_any_folder(tmp_path, folder):
+    (tmp_path / folder).mkdir()
+    source = make_video(tmp_path / "in.mp4", 3, audio="aac")
+    convert(source, tmp_path / folder / "12:30.mp4")
+    assert len(times(tmp_path / "in.mp4")) == 3
+    with open_video(tmp_path / folder / "12:30.mp4") as video:
+        assert len(list(video)) == 3
 
 
 def test_a_start_that_is_not_zero_keeps_pictures_and_sound_together(tmp_path):

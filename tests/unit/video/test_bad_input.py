@@ -27,7 +27,7 @@ def test_missing_file(tmp_path):
     assert "no such file; check the path" in refusal(tmp_path / "absent.mp4")
     make_video(tmp_path / "holiday.mp4", 2)
     assert "did you mean holiday.mp4?" in refusal(tmp_path / "holidays.mp4")
-    assert "download it first" in refusal("https://example.org/clip.mp4")
+    assert "is a URL, which is not read; download the file first" in refusal("https://example.org/clip.mp4")
 
 
 def test_folder_and_patterns_without_frames(tmp_path):

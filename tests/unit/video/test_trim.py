@@ -32,10 +32,17 @@ def test_no_moment(value):
         parse_moment(value, "end")
 
 
-@pytest.mark.parametrize(("start", "end"), [(5, 5), (6, 5), (1.5, "0:01"), (None, 0), (None, 0.0), ("0:10", "0:05")])
+@pytest.mark.parametrize(("start", "end"), [(5, 5), (6, 5), (1.5, "0:01"), ("0:10", "0:05")])
 def test_start_must_lie_before_end(start, end):
     with pytest.raises(OptionError, match="is not before"):
         Trim.parse(start, end)
+
+
+@pytest.mark.parametrize("end", [0, 0.0, "0:00"])
+def test_an_end_of_zero_is_refused_without_a_word_of_start(end):
+    with pytest.raises(OptionError, match=f"--end {end} leaves no frame; ") as caught:
+        Trim.parse(None, end)
+    assert "start" not in str(caught.value)
 
 
 def test_counts_what_lies_inside():

@@ -57,7 +57,7 @@ def test_the_estimate_bounds_the_measured_peaks_closely(
     overlap: int,
     peak_gb: float,
 ) -> None:
-    """Peak resident memory of `dvd predict --dtype float32` on two cores; the largest of mp4, npz, and a long 1080p video."""
+    """Peak resident memory of `dvd predict --dtype float32` on two cores, the largest of several runs."""
     monkeypatch.setattr(memory.os, "cpu_count", lambda: 2)
     need = mini_need(model_size(*source, size), window, overlap, torch.float32, source)
     assert peak_gb <= need.total / 1e9 <= 1.25 * peak_gb

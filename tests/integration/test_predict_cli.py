@@ -232,5 +232,5 @@ def test_models_and_doctor_through_the_installed_command(installed: Run) -> None
     assert all(name in listed.out for name in ("dvd-mini", "dvd-1.0", "dvd-1.1", "CC BY-NC 4.0", "Apache-2.0"))
     told = installed("doctor", *SMALL)
     assert told.status == 0, told
-    for topic in ("processor", "bfloat16", "torch", "FFmpeg", "would run", "would need", "golden"):
+    for topic in ("processor", "bfloat16", "torch", "FFmpeg", "would run", "would need", "if it is upright", "golden"):
         assert topic in told.out

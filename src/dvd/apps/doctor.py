@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DECODERS = ("h264", "hevc", "vp9", "av1", "prores", "mpeg4", "mjpeg")
 ENCODERS = {"libx264": "H.264", "aac": "AAC"}
 BYTES_PER_GB = 1e9
-USUAL_SOURCE = (1080, 1920)
+USUAL_SOURCE, UPRIGHT_SOURCE = (1080, 1920), (1920, 1080)
 """What is assumed of the video, which is not known yet."""
 
 
@@ -85,10 +85,11 @@ def _run_asked_for(
         f"{settings.window} frames at a time, {settings.overlap} shared, at {height} × {width} for a 16:9 video",
     )
     need = model.need((height, width), settings, dtype)
+    upright = model.need(model_size(*UPRIGHT_SOURCE, settings.target, 16), settings, dtype)
     yield (
         "would need",
         f"about {_gb(need.total)}: program and weights {_gb(need.weights)}, activations {_gb(need.activations)}, "
-        f"frames {_gb(need.frames)} of a 1920 × 1080 video; whatever its length",
+        f"frames {_gb(need.frames)} of a 1920 × 1080 video, whatever its length; {_gb(upright.total)} if it is upright",
     )
     if free is not None and need.total > free:
         problems.append(

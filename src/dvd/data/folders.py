@@ -113,6 +113,35 @@ def holds(root: Path, patterns: Patterns) -> bool:
     )
 
 
+def holds_both(root: Path, patterns: Patterns) -> bool:
+    """Whether there is at least one image and one depth where `survey` would look; stops at the first of each."""
+    return any(
+        all(next(find(root, prefix + side, drop), None) is not None for side in (patterns.rgb, patterns.depth))
+        for prefix in patterns.prefixes
+        for drop in range(_shared_folders(prefix, patterns) + 1)
+    )
+
+
+def nearest_folder(root: Path, pattern: str) -> tuple[str, str]:
+    """The deepest folder below `root` that fits the beginning of a pattern, and the name that it lacks.
+
+    The folder is a path below the root, "" for the root itself; the name is written as `fill` does.
+    """
+    parts = pattern.split("/")
+    below, known = "", dict[str, str]()
+    for part in parts:
+        expression = _expression(part, _bound(part, known))
+        wants_folder = part is not parts[-1]
+        for name, is_folder in _entries(root / below, None):
+            if is_folder == wants_folder and (match := expression.fullmatch(name)):
+                known |= match.groupdict()
+                below += f"{name}/"
+                break
+        else:
+            return below, fill(part, known)
+    return below, ""
+
+
 def find(root: Path, pattern: str, drop: int = 0) -> Iterator[tuple[dict[str, str], str]]:
     """(fields, path below `root`) of all files that match, in the order of their names.
 

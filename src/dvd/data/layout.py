@@ -73,10 +73,14 @@ class Layout:
     some_unlabelled: bool = False
     """Whether images without depth belong to the data set, or depths whose image was not fetched: they are left out."""
     packed: Packed | None = None
+    forms: tuple[Layout, ...] = ()
+    """The same data set arranged otherwise, as a release prepares it for example: whole rows, tried after this one."""
     scenes: tuple[str, ...] | int = ()
     """The published scenes, or how many there are."""
     training: tuple[str, ...] | None = None
     """The scenes to train on; None for all."""
+    held_out: tuple[str, ...] = ()
+    """The published splits that are not trained on."""
     evaluated: str | None = None
     """The published split that is evaluated; None for all."""
 

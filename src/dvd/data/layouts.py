@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from dvd.data.folders import FrameSequence, Pair, Survey, holds, runs, survey
+from dvd.data.folders import FrameSequence, Pair, Survey, holds, holds_both, nearest_folder, runs, survey
 from dvd.data.framing import size_text
 from dvd.data.layout import Frame, Layout, in_range, read_frame, to_disparity, why_none_in_range
 from dvd.data.rows.evaluation import EVALUATION
@@ -27,6 +27,9 @@ from dvd.errors import InputError, OptionError, unknown
 
 Split = Literal["training", "held-out", "all"]
 """The scenes to train on, the published ones beside them, or both; a data set without such scenes trains on all."""
+
+LISTED = 6
+"""So many names of what a folder holds are shown."""
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (*TRAINING, *EVALUATION)})
 
@@ -122,19 +125,18 @@ def open_source(name: str, root: Path | str, split: Split = "training", per_metr
         there = ", ".join(sorted({sequence.scene for sequence in found.sequences}))
         if split == "held-out":
             raise InputError(f"{root} holds only {there}, which {name} trains on; add a scene to hold out")
-        raise InputError(
-            f"{root} holds only {there}, which {name} does not train on; add {', '.join(layout.training or ())}, "
-            "or open all of it"
-        )
+        wanted = ", ".join(layout.training or ("the folder train",))
+        raise InputError(f"{root} holds only {there}, which {name} does not train on; add {wanted}, or open all of it")
     return source
 
 
 def _is_trained_on(sequence: FrameSequence, layout: Layout) -> bool:
-    return layout.training is None or sequence.scene in layout.training
+    return sequence.split not in layout.held_out and (layout.training is None or sequence.scene in layout.training)
 
 
 def _find(layout: Layout, root: Path) -> tuple[Layout, Survey]:
-    """What lies below `root`, and the row that reads it: another one where all frames are packed in one file."""
+    """What lies below `root`, and the row that reads it: another one where frames are arranged or packed otherwise."""
+    layout = _form_of(layout, root)
     found = survey(root, layout.paths)
     packed = layout.packed
     if packed is None or found.sequences or not (root / packed.file).is_file():
@@ -143,6 +145,14 @@ def _find(layout: Layout, root: Path) -> tuple[Layout, Survey]:
         replace(layout, read_rgb=packed.read_rgb, read=packed.read, per_metre=packed.per_metre),
         packed.survey(root),
     )
+
+
+def _form_of(layout: Layout, root: Path) -> Layout:
+    """The first form of the data set of which there are images and depths; else one of which there are images."""
+    forms = (layout, *layout.forms)
+    whole = (form for form in forms if holds_both(root, form.paths))
+    half = (form for form in forms if holds(root, form.paths))
+    return next(whole, None) or next(half, layout)
 
 
 def _labelled(found: Survey, layout: Layout) -> tuple[FrameSequence, ...]:
@@ -165,24 +175,51 @@ def _nothing(layout: Layout, root: Path, found: Survey) -> str:
     if images:
         return (
             f"{root} holds {images} images of {layout.name} but no depth that belongs to them; looked for "
-            f"{root / found.sequences[0].pairs[0].depth}"
+            f"{root / found.sequences[0].pairs[0].depth}{_above(layout, root)}"
         )
     if found.lone_depths:
         return (
             f"{root} holds {len(found.lone_depths)} depths of {layout.name}, such as {found.lone_depths[0]}, but no "
-            f"images; it expects {_expected(layout)}"
+            f"images; it expects {_expected(layout)}{_above(layout, root)}"
         )
     return f"{root} holds no {_expected(layout)}{_hint(layout, root)}"
 
 
 def _hint(layout: Layout, root: Path) -> str:
-    """What may be the matter: a folder too high or too low, another data set, or still packed."""
+    """What may be the matter: a folder too high or too low, another data set, still packed, or a name that differs."""
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        if holds(folder, layout.paths):
-            return f"; {folder} does: give that"
-    if others := [other.name for other in LAYOUTS.values() if other is not layout and holds(root, other.paths)]:
+        if _has(folder, layout):
+            return f"; {folder} holds both: give that"
+    if others := [other.name for other in LAYOUTS.values() if other is not layout and _has(root, other)]:
         return f"; it looks like {' and '.join(others)}"
     if any(root.glob("*.zip")) or any(root.glob("*.tar*")):
         return "; unpack its archives first"
+    return _above(layout, root) or _what_is_there(layout, root)
+
+
+def _above(layout: Layout, root: Path) -> str:
     above = root.resolve().parent
-    return f"; {above} does: give that" if holds(above, layout.paths) else ""
+    return f"; {above} holds both: give that" if _has(above, layout) else ""
+
+
+def _has(root: Path, layout: Layout) -> bool:
+    """Whether any form of the data set has both an image and a depth there."""
+    return any(holds_both(root, form.paths) for form in (layout, *layout.forms))
+
+
+def _what_is_there(layout: Layout, root: Path) -> str:
+    """The deepest folder that fits any form of the data set, the name that it lacks, and those that it holds."""
+    patterns = [
+        prefix + side
+        for form in (layout, *layout.forms)
+        for prefix in form.paths.prefixes
+        for side in (form.paths.rgb, form.paths.depth)
+    ]
+    nearest = [nearest_folder(root, pattern) for pattern in patterns]
+    folder, lacking = max((found for found in nearest if found[1]), key=lambda found: found[0].count("/"))
+    names = sorted(path.name + "/" * path.is_dir() for path in (root / folder).iterdir())
+    if not names:
+        return f"; {root / folder} is empty" if folder else ""
+    shown = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    lacks = f"has no {lacking}, it holds" if folder and lacking.strip("*") else "holds only"
+    return f"; {root / folder} {lacks} {shown}"

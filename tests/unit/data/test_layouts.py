@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 from PIL import Image
 
 from dvd.data import formats
+from dvd.data.check import inspect
 from dvd.data.folders import Pair, Patterns, fill, find, nearest, position, runs, survey
 from dvd.data.layout import planar
 from dvd.data.layouts import LAYOUTS, LayoutSource, find_layout, open_source
 from dvd.data.sources import BadSample
 from dvd.errors import InputError, OptionError
+from dvd.evaluate.sequences import open_sequences
 
 SIZE = (24, 32)
 LABELLED = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "labelled"
@@ -271,6 +274,115 @@ def test_a_source_goes_to_worker_processes(tmp_path: Path) -> None:
     assert set(pickle.loads(pickle.dumps(dict(LAYOUTS)))) == set(LAYOUTS)
 
 
+# The same data sets, arranged otherwise
+
+DRIVE = "2011_09_26_drive_0002_sync"
+LABELS = f"{DRIVE}/proj_depth/groundtruth/image_02"
+
+
+def kitti(root: Path, image: str, depth: str, frames: int = 3) -> Path:
+    for frame in range(5, 5 + frames):
+        save_image(root / image / f"{frame:010d}.png", frame, (352, 1216))
+        path = root / depth / f"{frame:010d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((352, 1216), 256 * 4, np.uint16)).save(path)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("image", "depth", "split"),
+    [
+        (f"rgb/2011_09_26/{DRIVE}/image_02/data", f"depth/train/{LABELS}", "train"),  # the release's README
+        (f"rgb/2011_09_26/{DRIVE}/image_02/data", f"depth/{LABELS}", ""),
+        (f"rgb/2011_09_26/{DRIVE}/image_02/data", f"depth/2011_09_26/{LABELS}", ""),
+        (f"rgb/{DRIVE}/image_02/data", f"depth/val/{LABELS}", "val"),
+        (f"rgb/train/{DRIVE}/image_02/data", f"depth/train/{LABELS}", "train"),
+        (f"rgb/train/2011_09_26/{DRIVE}/image_02/data", f"depth/train/{LABELS}", "train"),
+        (f"2011_09_26/{DRIVE}/image_02/data", f"train/{LABELS}", "train"),  # the official archives, side by side
+        (f"raw/2011_09_26/{DRIVE}/image_02/data", f"data_depth_annotated/val/{LABELS}", "val"),
+        (f"kitti_raw/2011_09_26/{DRIVE}/image_02/data", f"train/{LABELS}", "train"),
+        (f"train/{DRIVE}/image_02/data", f"train/{LABELS}", "train"),
+        (f"2011_09_26/{DRIVE}/image_02/data", LABELS, ""),  # Marigold's images of the Eigen split
+    ],
+)
+def test_kitti_is_found_as_the_release_and_others_keep_it(image: str, depth: str, split: str, tmp_path: Path) -> None:
+    root = kitti(tmp_path / "kitti_depth", image, depth)
+    source = open_source("kitti", root, "all")
+    [sequence] = source.sequences
+    assert (sequence.name, sequence.split) == (DRIVE, split)
+    assert [(pair.number, pair.whole) for pair in sequence.pairs] == [(f"{n:010d}", True) for n in (5, 6, 7)]
+    assert source.clip(0, 2).disparity[0, 0, 0] == 0.25
+    assert inspect(source).whole
+    [measured] = open_sequences("kitti", root, split or None)
+    assert [frame.name for frame in measured.frames()] == ["0000000005", "0000000006", "0000000007"]
+
+
+def test_the_folder_above_kitti_depth_is_told_to_be_too_high(tmp_path: Path) -> None:
+    root = kitti(tmp_path / "kitti_depth", f"rgb/2011_09_26/{DRIVE}/image_02/data", f"depth/train/{LABELS}")
+    with pytest.raises(InputError, match="kitti_depth holds both: give that"):
+        open_source("kitti", tmp_path)
+    with pytest.raises(InputError, match="kitti_depth holds both: give that"):
+        open_source("kitti", root / "rgb")
+    with pytest.raises(InputError, match="kitti_depth holds both: give that"):
+        open_source("kitti", root / "depth")
+
+
+@pytest.mark.parametrize("split", ["train/", "val/", "test/", ""])
+def test_hypersim_is_found_as_it_is_prepared(split: str, tmp_path: Path) -> None:
+    folder = tmp_path / "hypersim" / split / "ai_001_002"
+    for frame in (0, 3):
+        save_image(folder / f"rgb_cam_00_fr{frame:04d}.png", frame)
+        save_png16(folder / f"depth_plane_cam_00_fr{frame:04d}.png", 2500)
+    source = open_source("hypersim", tmp_path / "hypersim", "all")
+    [sequence] = source.sequences
+    assert (sequence.name, sequence.scene, sequence.split) == ("ai_001_002/cam_00", "ai_001_002", split.rstrip("/"))
+    disparity = source.clip(0, 1).disparity
+    np.testing.assert_allclose(disparity, 1 / 2.5, rtol=1e-6)  # planar already, corners too
+    assert inspect(source).whole
+    assert len(open_sequences("hypersim", tmp_path / "hypersim")) == 2
+
+
+@pytest.mark.parametrize("images", ["images", ""])
+def test_hypersim_below_its_splits_keeps_distances_along_the_ray(images: str, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        folder = tmp_path / split / f"ai_001_00{len(split)}" / images
+        save_image(folder / "scene_cam_01_final_preview" / "frame.0002.tonemap.jpg")
+        save_hdf5(folder / "scene_cam_01_geometry_hdf5" / "frame.0002.depth_meters.hdf5", 8.0)
+    source = open_source("hypersim", tmp_path)
+    assert [sequence.name for sequence in source.sequences] == ["ai_001_005/cam_01"], "val is not trained on"
+    disparity = source.clip(0, 1).disparity[0]
+    assert disparity[0, 0] > disparity[11, 15] > 1 / 8.001
+    held_out = open_source("hypersim", tmp_path, "held-out").sequences
+    assert [sequence.split for sequence in held_out] == ["val"]
+    assert len(open_source("hypersim", tmp_path, "all").sequences) == 2
+    shutil.rmtree(tmp_path / "train")
+    with pytest.raises(InputError, match="holds only ai_001_003, which hypersim does not train on; add the folder tr"):
+        open_source("hypersim", tmp_path)
+
+
+def test_what_is_there_is_listed_where_no_form_matches(tmp_path: Path) -> None:
+    drive = tmp_path / "rgb" / "2011_09_26" / DRIVE
+    (drive / "image_03" / "data").mkdir(parents=True)
+    (drive / "oxts").mkdir()
+    with pytest.raises(InputError) as refused:
+        open_source("kitti", tmp_path)
+    told = str(refused.value)
+    assert told.startswith(f"{tmp_path} holds no kitti frames, such as ROOT/{LAYOUTS['kitti'].example[0]}")
+    assert told.endswith(f"; {drive} has no image_02, it holds image_03/, oxts/")
+    with pytest.raises(InputError, match=r"holds only rgb/$"):
+        open_source("hypersim", tmp_path)
+    for number in range(9):
+        (tmp_path / f"take{number}").mkdir()
+    with pytest.raises(InputError, match=r"holds only rgb/, take0/, take1/, take2/, take3/, take4/ and 4 more$"):
+        open_source("hypersim", tmp_path)
+
+
+def test_images_alone_do_not_look_like_a_data_set(tmp_path: Path) -> None:
+    save_image(tmp_path / "office" / "rgb" / "00000.png")
+    with pytest.raises(InputError, match="holds only office/"):
+        open_source("kitti", tmp_path)
+
+
 # Files that are no good
 
 
@@ -369,9 +481,9 @@ def test_images_without_depth_and_depth_without_images_are_refused(tmp_path: Pat
 
 def test_a_folder_too_high_or_too_low_another_set_and_archives_are_recognised(tmp_path: Path) -> None:
     tartanair(tmp_path / "sets" / "tartan")
-    with pytest.raises(InputError, match="tartan does: give that"):
+    with pytest.raises(InputError, match="tartan holds both: give that"):
         open_source("tartanair", tmp_path / "sets")
-    with pytest.raises(InputError, match="P001 does: give that"):
+    with pytest.raises(InputError, match="P001 holds both: give that"):
         open_source("tartanair", tmp_path / "sets" / "tartan" / "ocean" / "Easy" / "P001" / "image_left")
     with pytest.raises(InputError, match=r"it looks like tartanair$"):
         open_source("hypersim", tmp_path / "sets" / "tartan")

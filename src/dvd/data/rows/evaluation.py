@@ -6,7 +6,10 @@ set's own documentation, or else from how published results on it are computed, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from itertools import product
 
 from dvd.data import cameras, formats, nyu_mat, optical_flow
 from dvd.data.folders import Patterns
@@ -16,37 +19,57 @@ from dvd.data.layout import IMAGE, Layout, Packed
 STAMP = r"{frame:\d+\.\d+}"
 """A time in seconds, by which TUM's and Bonn's files are named."""
 
-EVALUATION: tuple[Layout, ...] = (
-    Layout(
-        name="kitti",
-        summary="real street drives, left colour camera; 16-bit, 256 units a metre, sparse lidar over several sweeps",
-        paths=Patterns(
-            rgb=r"{date:\d+_\d+_\d+}/{drive:\w+_sync}/image_02/data/{frame:\d+}.{:png|jpg}",
-            depth=r"{split:train|val}/{drive:\w+_sync}/proj_depth/groundtruth/image_02/{frame:\d+}.png",
-            scene="{drive}",
-            sequence="{drive}",
-            split="{split}",
-        ),
-        example=(
-            "2011_09_26/2011_09_26_drive_0002_sync/image_02/data/0000000005.png",
-            "val/2011_09_26_drive_0002_sync/proj_depth/groundtruth/image_02/0000000005.png",
-        ),
-        read=formats.read_png16,
-        per_metre=256,
-        range_m=(1e-5, 80.0),
-        outside="uncounted",
-        # The mask is Eigen's, in fractions of the frame that is cut out.
-        framing=Framing(crop=(352, 1216), counted=(0.3324324, 0.91351351, 0.0359477, 0.96405229)),
-        fps=10,
-        cameras=cameras.kitti,
-        # The first and last five frames of a drive have no depth; a few drives have none at all.
-        some_unlabelled=True,
-        scenes=151,
-        evaluated="val",
-        licence="CC BY-NC-SA 3.0",
-        source="https://www.cvlibs.net/datasets/kitti (raw data, synced and rectified, with the annotated depth maps; "
-        "poses from its GPS and inertial unit, as its development kit computes them)",
+KITTI = Layout(
+    name="kitti",
+    summary="real street drives, left colour camera; 16-bit, 256 units a metre, sparse lidar over several sweeps",
+    paths=Patterns(
+        rgb=r"{date:\d+_\d+_\d+}/{drive:\w+_sync}/image_02/data/{frame:\d+}.{:png|jpg}",
+        depth=r"{split:train|val}/{drive:\w+_sync}/proj_depth/groundtruth/image_02/{frame:\d+}.png",
+        scene="{drive}",
+        sequence="{drive}",
+        split="{split}",
     ),
+    example=(
+        "2011_09_26/2011_09_26_drive_0002_sync/image_02/data/0000000005.png",
+        "val/2011_09_26_drive_0002_sync/proj_depth/groundtruth/image_02/0000000005.png",
+    ),
+    read=formats.read_png16,
+    per_metre=256,
+    range_m=(1e-5, 80.0),
+    outside="uncounted",
+    # The mask is Eigen's, in fractions of the frame that is cut out.
+    framing=Framing(crop=(352, 1216), counted=(0.3324324, 0.91351351, 0.0359477, 0.96405229)),
+    fps=10,
+    cameras=cameras.kitti,
+    # The first and last five frames of a drive have no depth; a few drives have none at all.
+    some_unlabelled=True,
+    scenes=151,
+    evaluated="val",
+    licence="CC BY-NC-SA 3.0",
+    source="https://www.cvlibs.net/datasets/kitti (raw data, synced and rectified, with the annotated depth maps; "
+    "poses from its GPS and inertial unit, as its development kit computes them)",
+)
+
+
+def _kitti_forms() -> Iterator[Layout]:
+    """As the release keeps it, `rgb/` beside `depth/`, and as others do: with or without folders of days and splits."""
+    frame, truth = r"image_02/data/{frame:\d+}.{:png|jpg}", r"proj_depth/groundtruth/image_02/{frame:\d+}.png"
+    day, drive, split = r"{date:\d+_\d+_\d+}/", r"{drive:\w+_sync}/", "{split:train|val}/"
+    images = ("{:rgb|raw|raw_data|kitti_raw|kitti_rgb}/", "")
+    depths = ("{:depth|data_depth_annotated|kitti_depth}/", "")
+    for image, depth, rgb, labels in product(images, depths, (day, "", split, split + day), (split, "", day)):
+        paths = replace(
+            KITTI.paths,
+            rgb=f"{image}{rgb}{drive}{frame}",
+            depth=f"{depth}{labels}{drive}{truth}",
+            split="{split}" if split in rgb + labels else "",
+        )
+        if paths != KITTI.paths:
+            yield replace(KITTI, paths=paths)
+
+
+EVALUATION: tuple[Layout, ...] = (
+    replace(KITTI, forms=tuple(_kitti_forms())),
     Layout(
         name="scannet",
         summary="real interiors, hand-held, extracted from .sens; depth 16-bit millimetres, 640 × 480",

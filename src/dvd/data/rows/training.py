@@ -2,9 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from dvd.data import cameras, formats
 from dvd.data.folders import Patterns
 from dvd.data.layout import IMAGE, Layout
+
+HYPERSIM = Layout(
+    name="hypersim",
+    summary="rendered interiors, images only; HDF5, metres along the ray, 1024 × 768",
+    paths=Patterns(
+        rgb=r"{scene:ai_\d+_\d+}/images/scene_{camera:cam_\d+}_final_preview/frame.{frame:\d+}.tonemap.jpg",
+        depth=r"{scene:ai_\d+_\d+}/images/scene_{camera:cam_\d+}_geometry_hdf5/frame.{frame:\d+}.depth_meters.hdf5",
+        scene="{scene}",
+        sequence="{scene}/{camera}",
+    ),
+    example=(
+        "ai_001_001/images/scene_cam_00_final_preview/frame.0000.tonemap.jpg",
+        "ai_001_001/images/scene_cam_00_geometry_hdf5/frame.0000.depth_meters.hdf5",
+    ),
+    read=formats.read_hdf5,
+    per_metre=1,
+    range_m=(1e-3, 65.0),
+    outside="clamped",
+    licence="CC BY-SA 3.0",
+    source="https://github.com/apple/ml-hypersim (NaN where a pixel sees no geometry; one focal length "
+    "for all scenes, as in the release, although a few cameras differ)",
+    ordered=False,
+    ray=(886.81, 1024),
+    nan_is_unknown=True,
+    scenes=461,
+    held_out=("val", "test"),
+)
+
+
+def _hypersim_forms() -> Iterator[Layout]:
+    """Below `train/`, `val/` and `test/` as the release prepares it; and prepared images, 16-bit planar millimetres."""
+    for split, images in (("{split:train|val|test}/", "images/"), ("{split:train|val|test}/", ""), ("", "")):
+        paths = replace(HYPERSIM.paths, split="{split}" if split else "", prefixes=(split,))
+        yield replace(
+            HYPERSIM,
+            paths=replace(
+                paths,
+                rgb=paths.rgb.replace("/images/", f"/{images}"),
+                depth=paths.depth.replace("/images/", f"/{images}"),
+            ),
+        )
+        yield replace(
+            HYPERSIM,
+            paths=replace(
+                paths,
+                rgb=r"{scene:ai_\d+_\d+}/rgb_{camera:cam_\d+}_fr{frame:\d+}.{:png|jpg}",
+                depth=r"{scene:ai_\d+_\d+}/depth_plane_{camera:cam_\d+}_fr{frame:\d+}.png",
+            ),
+            read=formats.read_png16,
+            per_metre=1000,
+            ray=None,
+        )
+
 
 TRAINING: tuple[Layout, ...] = (
     Layout(
@@ -58,31 +114,7 @@ TRAINING: tuple[Layout, ...] = (
         scenes=("Scene01", "Scene02", "Scene06", "Scene18", "Scene20"),
         training=("Scene02", "Scene06", "Scene18", "Scene20"),
     ),
-    Layout(
-        name="hypersim",
-        summary="rendered interiors, images only; HDF5, metres along the ray, 1024 × 768",
-        paths=Patterns(
-            rgb=r"{scene:ai_\d+_\d+}/images/scene_{camera:cam_\d+}_final_preview/frame.{frame:\d+}.tonemap.jpg",
-            depth=r"{scene:ai_\d+_\d+}/images/scene_{camera:cam_\d+}_geometry_hdf5/frame.{frame:\d+}.depth_meters.hdf5",
-            scene="{scene}",
-            sequence="{scene}/{camera}",
-        ),
-        example=(
-            "ai_001_001/images/scene_cam_00_final_preview/frame.0000.tonemap.jpg",
-            "ai_001_001/images/scene_cam_00_geometry_hdf5/frame.0000.depth_meters.hdf5",
-        ),
-        read=formats.read_hdf5,
-        per_metre=1,
-        range_m=(1e-3, 65.0),
-        outside="clamped",
-        licence="CC BY-SA 3.0",
-        source="https://github.com/apple/ml-hypersim (NaN where a pixel sees no geometry; one focal length "
-        "for all scenes, as in the release, although a few cameras differ)",
-        ordered=False,
-        ray=(886.81, 1024),
-        nan_is_unknown=True,
-        scenes=461,
-    ),
+    replace(HYPERSIM, forms=tuple(_hypersim_forms())),
     Layout(
         name="rgbd",
         summary="a folder of rgb/ (or color/) and depth/, or a folder of those; 16-bit millimetres, 0 unknown",

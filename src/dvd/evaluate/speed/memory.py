@@ -1,7 +1,7 @@
 """What memory a run will need, said before it: weights, one window's activations, the frames that wait.
 
 The length of the video is not part of it. Upper estimates: the factors were fitted to peak resident memory of `dvd
-predict` on a CPU in float32, from 320 × 240 to 3840 × 2160, and exceed it by 2 to 24 %.
+predict` on a CPU in float32, from 320 × 240 to 3840 × 2160, and exceed it by up to a quarter.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dvd.backbones.wan import CHUNK_COPIES, PAST_COPIES, WanBackbone, chunk_that
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 
-PROGRAM_BYTES = 450 * 2**20
+PROGRAM_BYTES = 480 * 2**20
 """Python with torch and FFmpeg, before any weight, and the holes in the heap."""
-MINI_COPIES = 69
+MINI_COPIES = 72
 """Elements that dvd-mini holds at its peak, per pixel of the window."""
-SOURCE_BYTES = 140
+SOURCE_BYTES = 130
 """Per pixel of the source: one frame in floats, disparity on its way back to that size, the encoder's frames."""
 DECODER_BYTES = 3.5
 """Per pixel of the source and thread of the decoder, each of which works on a frame of its own."""

@@ -43,7 +43,7 @@ def test_the_autoencoder_is_bounded_by_its_chunks() -> None:
         ((240, 320), (288, 384), 33, 8, 1.70),
         ((720, 1280), (96, 128), 33, 8, 0.84),
         ((720, 1280), (192, 256), 33, 8, 1.40),
-        ((1080, 1920), (192, 256), 33, 8, 1.51),
+        ((1080, 1920), (192, 256), 33, 8, 1.61),
         ((1080, 1920), (288, 512), 33, 8, 2.21),
         ((2160, 3840), (96, 128), 33, 8, 1.60),
         ((2160, 3840), (192, 256), 33, 8, 2.41),
@@ -57,7 +57,7 @@ def test_the_estimate_bounds_the_measured_peaks_closely(
     overlap: int,
     peak_gb: float,
 ) -> None:
-    """Peak resident memory of `dvd predict --dtype float32` on two cores, mp4 or npz, the larger."""
+    """Peak resident memory of `dvd predict --dtype float32` on two cores, the largest of several runs."""
     monkeypatch.setattr(memory.os, "cpu_count", lambda: 2)
     need = mini_need(model_size(*source, size), window, overlap, torch.float32, source)
     assert peak_gb <= need.total / 1e9 <= 1.25 * peak_gb

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from dvd.backbones.blueprint import blueprint
 from dvd.backbones.mini import MiniBackbone, MiniConfig, MiniNetwork
 from dvd.backbones.wan import CHUNK_COPIES, PAST_COPIES, WanBackbone, chunk_that_fits, vae_memory
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
@@ -39,7 +40,7 @@ class Need:
 def mini_need(size: tuple[int, int], window: int, overlap: int, dtype: torch.dtype) -> Need:
     """dvd-mini on windows of `window` frames at `size` (height, width) as the network sees them."""
     config = MiniConfig()
-    with torch.device("meta"):
+    with blueprint():
         count = _parameters(MiniNetwork(config)) + _parameters(WanVAE(config.vae, encoder=False))
     count += _folded_parameters(config.transformer)
     activations = MINI_COPIES * window * size[0] * size[1] * dtype.itemsize
@@ -57,7 +58,7 @@ def wan_need(
 ) -> Need:
     """A Wan2.1 model, by default of the release's sizes, whose autoencoder works in chunks that fit `device`."""
     transformer, vae = transformer or TransformerConfig(), vae or VAEConfig()
-    with torch.device("meta"):
+    with blueprint():
         count = _parameters(WanTransformer(transformer)) + _parameters(WanVAE(vae))
     count += _folded_parameters(transformer)
     latent_frames = (window - 1) // vae.time_factor + 1
@@ -71,13 +72,18 @@ def wan_need(
 
 
 def need_of(
-    backbone: MiniBackbone | WanBackbone, size: tuple[int, int], window: int, overlap: int, dtype: torch.dtype
+    backbone: MiniBackbone | WanBackbone,
+    size: tuple[int, int],
+    window: int,
+    overlap: int,
+    dtype: torch.dtype,
+    device: torch.device | None = None,
 ) -> Need:
-    """What an opened model needs."""
+    """What an opened model needs, on another `device` than its own where one is given."""
     if isinstance(backbone, MiniBackbone):
         return mini_need(size, window, overlap, dtype)
     configs = backbone.transformer.config, backbone.vae.config
-    return wan_need(size, window, overlap, dtype, backbone.device, *configs)
+    return wan_need(size, window, overlap, dtype, device or backbone.device, *configs)
 
 
 def at_once(needs: Sequence[Need]) -> int:

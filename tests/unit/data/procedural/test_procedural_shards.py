@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dvd.data.procedural import read_shard, render_clip, render_views, write_shards
+from dvd.data.procedural import shards as writing
 from dvd.errors import InputError, OptionError, OutputError
 
 SMALL = {"height": 16, "width": 24, "processes": 1, "scenes_per_shard": 2}
@@ -100,3 +102,27 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 def children(pid: int) -> list[int]:
     listed = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(child) for child in listed.read_text().split()] if listed.exists() else []
+
+
+def test_a_signal_does_not_wait_for_the_shards_that_are_still_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[dict[str, bool]] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers: int, **_: object) -> None:
+            super().__init__(workers)
+
+        def shutdown(self, **how: bool) -> None:
+            ended.append(how)
+            super().shutdown(**how)
+
+    def interrupted(_: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(writing, "as_completed", interrupted)
+    monkeypatch.setattr(writing, "_write", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(tmp_path, range(8), views=1, **SMALL | {"processes": 2})
+    assert ended[0] == {"wait": False, "cancel_futures": True}

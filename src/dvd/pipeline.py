@@ -175,7 +175,9 @@ def predict_file(
     check_path("out", out, "a folder or a file", OutputError)
     formats = _chosen_formats(formats)
     _check_options(options, progress)
-    check_settings(_card_before_weights(model, device, dtype), size, window, overlap, tau, stitch, antialias)
+    # The step by which windows are rounded is known with the weights; a step of 1 rounds nothing and says nothing.
+    card = _card_before_weights(model, device, dtype)
+    Settings.choose(card, 1, size, window, overlap, tau, stitch, antialias)
     with open_video(source, start, end) as video:
         check_outputs(out, video.info, formats, options)  # before seconds go into a model
         pipeline = model if isinstance(model, Pipeline) else load(model, device, dtype)
@@ -207,20 +209,6 @@ def predict_file(
         finally:
             outputs.release()
     return Result(outputs.paths, outputs.sidecar, record, time.perf_counter() - started)
-
-
-def check_settings(
-    card: ModelCard,
-    size: Size = None,
-    window: int | None = None,
-    overlap: int | None = None,
-    tau: float | None = None,
-    stitch: str | StitchRule = "default",
-    antialias: bool | None = None,
-) -> None:
-    """OptionError where `Pipeline.predict` would raise it for these values, as far as the model's card can tell."""
-    # What is rounded depends on the network, so with a step of one frame nothing is rounded, nor said to be.
-    Settings.choose(card, 1, size, window, overlap, tau, stitch, antialias)
 
 
 def _card_before_weights(

@@ -63,7 +63,7 @@ def test_no_process_is_asked_for_by_signal_0() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_a_console_that_lacks_a_character_shows_another(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_console_that_lacks_a_character_shows_an_escape(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(_: argparse.Namespace) -> int:
         sys.stdout.write("clip.mp4 → out, \udcff.mp4\n")
         sys.stderr.write("日本.mp4: warning\n")
@@ -75,8 +75,8 @@ def test_a_console_that_lacks_a_character_shows_another(encoding: str, monkeypat
         monkeypatch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n"))
     assert cli.main(["models"]) == 0
     sys.stderr.flush()
-    assert sys.stdout.buffer.getvalue() == b"clip.mp4 ? out, ?.mp4\n"  # type: ignore[attr-defined]
-    assert sys.stderr.buffer.getvalue() == b"??.mp4: warning\n"  # type: ignore[attr-defined]
+    assert sys.stdout.buffer.getvalue() == b"clip.mp4 \\u2192 out, \\udcff.mp4\n"  # type: ignore[attr-defined]
+    assert sys.stderr.buffer.getvalue() == b"\\u65e5\\u672c.mp4: warning\n"  # type: ignore[attr-defined]
 
 
 def test_a_program_without_a_console_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:

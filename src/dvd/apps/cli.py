@@ -35,8 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     With the process's own, signals that ask it to stop are handled too: a program does that, a library never.
     """
-    for stream in (sys.stdout, sys.stderr):  # not every console's encoding has "→", or every letter of a file's name
-        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
     show_log()
     try:
         with stopped_by_signals() if argv is None else nullcontext():

@@ -52,10 +52,11 @@ def _write(line: str, stream: TextIO) -> None:
 def show_log() -> None:
     """Lets the package's log through to the terminal, counting anew what was shown.
 
-    Names of files may hold bytes that no encoding of the terminal has; they are shown as escapes.
+    Not every console's encoding has "→", or every letter and byte of a file's name: those are shown as escapes.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     log = logging.getLogger("dvd")
     log.setLevel(logging.INFO)
     log.handlers = [handler for handler in log.handlers if not isinstance(handler, _Notices)]

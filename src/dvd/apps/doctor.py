@@ -6,7 +6,6 @@ import argparse
 import os
 import platform
 from collections.abc import Iterator
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from dvd.apps.options import add_model_arguments
@@ -34,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints what there is; exit status 2 where the run that was asked for would fail."""
     problems: list[str] = []
     for topic, finding in _findings(args, problems):
-        print(f"{topic:<11}{finding}")
+        print(f"{topic:<11}{finding}", flush=True)
     for problem in problems:
         print(f"{'problem':<11}{problem}")
     print("nothing stands in the way" if not problems else f"to mend: {len(problems)}")
@@ -42,16 +41,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _findings(args: argparse.Namespace, problems: list[str]) -> Iterator[tuple[str, str]]:
+    # What needs no torch comes first: importing it takes longer than all the rest.
+    yield "system", platform.platform(terse=True)
+    yield "video", _video(problems)
+    yield "extras", _extras()
+
     import torch
 
     from dvd.hardware import available_memory, choose_device
     from dvd.record import versions
 
-    yield "system", f"{platform.platform(terse=True)}, " + ", ".join(f"{name} {v}" for name, v in versions().items())
+    yield "packages", ", ".join(f"{name} {version}" for name, version in versions().items())
     yield "processor", _processor()
     yield "GPU", _gpu()
-    yield "video", _video(problems)
-    yield "extras", _extras()
     try:
         device = choose_device(args.device)
     except DVDError as error:
@@ -99,7 +101,7 @@ def _run_asked_for(
 
 
 class _Model:
-    """A model by name or folder: opened if it is a folder, else known by its name's sizes."""
+    """A model by name or folder: its files are looked into if they are here, else it is known by its name's sizes."""
 
     def __init__(self, name: str, device: torch.device) -> None:
         from dvd.backbones import registry
@@ -109,8 +111,8 @@ class _Model:
         self.problem = ""
         entry = registry.find(name) if name in registry.names() else None
         if entry is None or (entry.folder is not None and registry.is_here(entry)):
-            self.backbone = registry.load(name, device)
-            self.card, self.state = self.backbone.card, "here, opens without fault"
+            self.backbone = registry.load(name, "meta")
+            self.card, self.state = self.backbone.card, "here and complete"
         else:
             self.card = ModelCard(entry.name, entry.licence)
             self.state = "here" if registry.is_here(entry) else "not here"
@@ -118,6 +120,7 @@ class _Model:
                 self.problem = f"the weights of {name} are not in this installation; install dvd-depth again"
             elif not registry.is_here(entry):
                 self.state += ", `dvd predict` would download it"
+        self._device = device
         self.is_mini = entry is not None and entry.folder is not None
         self.time_factor = 4 if self.backbone is None else self.backbone.time_factor
 
@@ -125,7 +128,7 @@ class _Model:
         from dvd.evaluate.speed.memory import mini_need, need_of, wan_need
 
         if self.backbone is not None:
-            return need_of(self.backbone, size, settings.window, settings.overlap, dtype, USUAL_SOURCE)
+            return need_of(self.backbone, size, settings.window, settings.overlap, dtype, USUAL_SOURCE, self._device)
         if self.is_mini:
             return mini_need(size, settings.window, settings.overlap, dtype, USUAL_SOURCE)
         import torch
@@ -189,6 +192,8 @@ def _video(problems: list[str]) -> str:
 
 
 def _extras() -> str:
+    from importlib import metadata
+
     from dvd.apps.demo import bundled_clip
 
     def version(package: str, extra: str) -> str:

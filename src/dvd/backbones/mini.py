@@ -22,6 +22,7 @@ from dvd.backbones.blueprint import blueprint
 from dvd.backbones.efficientnet import CHANNELS, EfficientNetLite0
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
+from dvd.backbones.wan.weights import Shape, open_weights
 from dvd.errors import ModelError
 
 if TYPE_CHECKING:
@@ -232,16 +233,26 @@ def save(folder: Path, network: MiniNetwork, vae: WanVAE, card: ModelCard, dtype
 def load(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> MiniBackbone:
     """Opens a folder that `save` wrote; ModelError names what is missing, unknown or damaged in it."""
     _, card = read_config(folder)
-    return MiniBackbone(*read_networks(folder), card).to(device, dtype)
+    networks = read_networks(folder, values=torch.device(device).type != "meta")
+    return MiniBackbone(*networks, card).to(device, dtype)
 
 
-def read_networks(folder: Path) -> tuple[MiniNetwork, WanVAE]:
-    """The network as it was trained, batch norms unfolded, and the decoding half of its VAE; ModelError as `load`."""
+def read_networks(folder: Path, values: bool = True) -> tuple[MiniNetwork, WanVAE]:
+    """The network as it was trained, batch norms unfolded, and the decoding half of its VAE; ModelError as `load`.
+
+    Without `values` only names and shapes are read, and the networks hold whatever is in memory.
+    """
     config, _ = read_config(folder)
     with blueprint():
         network, vae = MiniNetwork(config), WanVAE(config.vae, encoder=False)
-    _fill(network, folder / "network.safetensors")
-    _fill(vae, folder / "vae.safetensors")
+    for module, path in ((network, folder / "network.safetensors"), (vae, folder / "vae.safetensors")):
+        if values:
+            _fill(module, path)
+        else:
+            _check_shapes(module, path, open_weights(path).shapes)
+            # Not left on the meta device: what is computed there imports torch's compiler, 1 s and 70 MB.
+            empty = {name: torch.empty(value.shape, dtype=value.dtype) for name, value in module.state_dict().items()}
+            module.load_state_dict(empty, assign=True)
     return network, vae
 
 
@@ -264,18 +275,22 @@ def _fill(module: nn.Module, path: Path) -> None:
         state = load_file(str(path))
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be read ({error}); export or copy the model again") from error
+    _check_shapes(module, path, {name: tuple(value.shape) for name, value in state.items()})
+    broken = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise ModelError(f"{path}: not finite in {', '.join(broken[:4])}; export or copy the model again")
+    module.load_state_dict({name: value.float() for name, value in state.items()}, strict=True, assign=True)
+
+
+def _check_shapes(module: nn.Module, path: Path, shapes: Mapping[str, Shape]) -> None:
     wanted = module.state_dict()
-    wrong = sorted(set(wanted) ^ set(state)) or [
-        name for name, value in state.items() if value.shape != wanted[name].shape
+    wrong = sorted(set(wanted) ^ set(shapes)) or [
+        name for name, shape in shapes.items() if shape != tuple(wanted[name].shape)
     ]
     if wrong:
         raise ModelError(
             f"{path}: keys missing, unknown or of another shape: {', '.join(wrong[:4])}; use the folder's own files"
         )
-    broken = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
-    if broken:
-        raise ModelError(f"{path}: not finite in {', '.join(broken[:4])}; export or copy the model again")
-    module.load_state_dict({name: value.float() for name, value in state.items()}, strict=True, assign=True)
 
 
 def _half(value: Tensor, dtype: torch.dtype) -> Tensor:

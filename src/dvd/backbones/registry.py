@@ -99,7 +99,8 @@ def load(
     """Opens a model by name, by its folder's path, or by the path of a transformer's file with its autoencoder beside.
 
     A name goes before a path; its files are downloaded where they are missing and `download` allows. `dtype` is
-    float32 by default. ModelError where the model is unknown, incomplete or damaged.
+    float32 by default. On the device "meta" a model has sizes and no values: its files' names and shapes are checked,
+    and little is read. ModelError where the model is unknown, incomplete or damaged.
     """
     import torch
 

@@ -102,6 +102,32 @@ def test_the_card_is_known_before_the_weights(folder: Path, told: dict) -> None:
     assert registry.card(folder).window == told.get("card", {}).get("window", 45)
 
 
+@pytest.mark.parametrize("model", ["dvd-mini", str(GOLDEN)], ids=["mini", "wan"])
+def test_without_values_a_model_has_the_sizes_it_would_have(model: str) -> None:
+    outline, whole = registry.load(model, "meta"), registry.load(model)
+    assert outline.card == whole.card
+    assert (outline.time_factor, outline.side_multiple) == (whole.time_factor, whole.side_multiple)
+    assert str(outline.device) == "meta"
+    for name in ("network", "transformer", "vae"):
+        if hasattr(whole, name):
+            shapes = [
+                {key: value.shape for key, value in getattr(each, name).state_dict().items()}
+                for each in (outline, whole)
+            ]
+            assert shapes[0] == shapes[1]
+
+
+def test_without_values_names_and_shapes_are_checked_all_the_same(folder: Path, tmp_path: Path) -> None:
+    without_vae(folder)
+    with pytest.raises(ModelError, match="no weights of the vae"):
+        registry.load(folder, "meta")
+    copy = tmp_path / "copy"
+    shutil.copytree(registry.WEIGHTS / "dvd-mini", copy)
+    save_file({"nothing": torch.zeros(1)}, str(copy / "vae.safetensors"))
+    with pytest.raises(ModelError, match=r"vae\.safetensors: keys missing, unknown or of another shape"):
+        registry.load(copy, "meta")
+
+
 def test_the_card_of_the_embedded_model_is_its_own() -> None:
     assert registry.card("dvd-mini") == registry.load("dvd-mini").card
 

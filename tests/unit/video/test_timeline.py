@@ -109,6 +109,7 @@ class Stamped:
 
     name, frame_rate, time_base, start_pts = "coarse", Fraction(25), Fraction(1, 25), 0
     has_audio = is_image = False
+    numbers = None
 
     def __init__(self, stamps: Sequence[int], path: Path) -> None:
         self.path, self._stamps, self.frame_count = path, stamps, len(stamps)

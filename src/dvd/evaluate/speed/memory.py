@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from dvd.backbones.blueprint import blueprint
 from dvd.backbones.mini import MiniBackbone, MiniConfig, MiniNetwork
 from dvd.backbones.wan import CHUNK_COPIES, PAST_COPIES, WanBackbone, chunk_that_fits, vae_memory
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
@@ -51,7 +52,7 @@ def mini_need(
     `source` is the height and width of the video file that they come from; None where nothing is decoded or encoded.
     """
     config = MiniConfig()
-    with torch.device("meta"):
+    with blueprint():
         count = _parameters(MiniNetwork(config)) + _parameters(WanVAE(config.vae, encoder=False))
     count += _folded_parameters(config.transformer)
     activations = MINI_COPIES * window * size[0] * size[1] * dtype.itemsize
@@ -73,7 +74,7 @@ def wan_need(
     `source` as in `mini_need`.
     """
     transformer, vae = transformer or TransformerConfig(), vae or VAEConfig()
-    with torch.device("meta"):
+    with blueprint():
         count = _parameters(WanTransformer(transformer)) + _parameters(WanVAE(vae))
     count += _folded_parameters(transformer)
     latent_frames = (window - 1) // vae.time_factor + 1
@@ -93,12 +94,13 @@ def need_of(
     overlap: int,
     dtype: torch.dtype,
     source: tuple[int, int] | None = None,
+    device: torch.device | None = None,
 ) -> Need:
-    """What an opened model needs; `source` as in `mini_need`."""
+    """What an opened model needs, on another `device` than its own where one is given; `source` as in `mini_need`."""
     if isinstance(backbone, MiniBackbone):
         return mini_need(size, window, overlap, dtype, source)
     configs = backbone.transformer.config, backbone.vae.config
-    return wan_need(size, window, overlap, dtype, backbone.device, *configs, source=source)
+    return wan_need(size, window, overlap, dtype, device or backbone.device, *configs, source=source)
 
 
 def at_once(needs: Sequence[Need]) -> int:

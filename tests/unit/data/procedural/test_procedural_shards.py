@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from dvd.data.procedural import read_shard, render_clip, render_views, write_shards
+from dvd.data.procedural import shards as writing
 from dvd.errors import InputError, OptionError, OutputError
 from dvd.processes import writer_tag
 
@@ -102,3 +104,27 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(parent.pid, signal.SIGKILL)
+
+
+def test_a_signal_does_not_wait_for_the_shards_that_are_still_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[dict[str, bool]] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers: int, **_: object) -> None:
+            super().__init__(workers)
+
+        def shutdown(self, **how: bool) -> None:
+            ended.append(how)
+            super().shutdown(**how)
+
+    def interrupted(_: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(writing, "as_completed", interrupted)
+    monkeypatch.setattr(writing, "_write", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(tmp_path, range(8), views=1, **SMALL | {"processes": 2})
+    assert ended[0] == {"wait": False, "cancel_futures": True}

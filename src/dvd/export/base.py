@@ -46,8 +46,8 @@ class ExportOptions:
     follows the quantiles, smoothed over about two seconds; `fixed` shows `fixed_range`. Raw values are never touched.
     `value_range` maps to 0 … 65535 in `png16`. `crf`: H.264 quality, 0 (lossless) to 51.
 
-    `values_at`: the size of raw values, the `network`'s or the `source`'s; None keeps the network's where it has at
-    most a quarter of the pixels. `half`: raw values as float16 (npz, exr). `compress`: npz by bzip2, without loss.
+    `values_at`: the size of raw values, the `network`'s or the `source`'s; None keeps a video's at the network's
+    where that has at most a quarter of the pixels. `half`: raw values as float16 (npz, exr). `compress`: npz by bzip2, without loss.
     """
 
     range: RangeMode = "shot"
@@ -80,9 +80,12 @@ class ExportOptions:
     def shown_colormap(self) -> str:
         return "gray" if self.grayscale else self.colormap
 
-    def size_of_values(self, network: Size, source: Size) -> Size:
-        """Height and width of raw values, given those of the network's frames and of the source's."""
-        much_smaller = MUCH_SMALLER * network[0] * network[1] <= source[0] * source[1]
+    def size_of_values(self, network: Size, source: Size, is_image: bool = False) -> Size:
+        """Height and width of raw values, given those of the network's frames and of the source's.
+
+        A single image is small at any size, so its values are the source's by default.
+        """
+        much_smaller = not is_image and MUCH_SMALLER * network[0] * network[1] <= source[0] * source[1]
         at = self.values_at or ("network" if much_smaller else "source")
         return network if at == "network" else source
 

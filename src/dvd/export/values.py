@@ -14,7 +14,7 @@ class ValuesWriter(Writer):
 
     @property
     def size(self) -> Size:
-        return self.options.size_of_values(self.network, self.source)
+        return self.options.size_of_values(self.network, self.source, self.info.is_image)
 
     @property
     def dtype(self) -> np.dtype:

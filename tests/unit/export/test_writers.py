@@ -295,6 +295,8 @@ def test_values_stay_at_the_networks_size_where_that_is_much_smaller(tmp_path):
 @pytest.mark.parametrize(("network", "at"), [((24, 32), "network"), ((25, 32), "source")])
 def test_a_quarter_of_the_pixels_is_much_smaller(network, at):
     assert (ExportOptions().size_of_values(network, (48, 64)) == network) == (at == "network")
+    assert ExportOptions().size_of_values(network, (48, 64), is_image=True) == (48, 64)
+    assert ExportOptions(values_at="network").size_of_values(network, (48, 64), is_image=True) == network
 
 
 def test_half_precision_and_compression(tmp_path):

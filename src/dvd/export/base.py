@@ -47,7 +47,8 @@ class ExportOptions:
     `value_range` maps to 0 … 65535 in `png16`. `crf`: H.264 quality, 0 (lossless) to 51.
 
     `values_at`: the size of raw values, the `network`'s or the `source`'s; None keeps a video's at the network's
-    where that has at most a quarter of the pixels. `half`: raw values as float16 (npz, exr). `compress`: npz by bzip2, without loss.
+    where that has at most a quarter of the pixels. `half`: raw values as float16 (npz, exr). `compress`: npz by bzip2,
+    without loss.
     """
 
     range: RangeMode = "shot"

@@ -16,7 +16,7 @@ from dvd.backbones.base import ModelCard
 from dvd.errors import InputError, OptionError
 from dvd.regressor import Regressor, check_tau
 from dvd.resize import ToModelSize, model_size, to_source_size
-from dvd.shots import CutDetector, by_shot
+from dvd.shots import by_shot, mark_cuts
 from dvd.stitch import Stitcher, StitchRule, choose_rule
 from dvd.threads import Ahead
 from dvd.types import DepthChunk, Seam, Window
@@ -118,8 +118,11 @@ class Stream:
     def _windows(self, prepared: Iterable[Tensor]) -> Iterator[tuple[Window, list[Tensor]]]:
         """Windows of one shot after another, numbered through the whole video."""
         settings = self.settings
-        detector = CutDetector() if settings.rule.cuts else None
-        for first, shot in by_shot(prepared, lambda rgb: detector is not None and detector(rgb.numpy())):
+        if settings.rule.cuts:
+            marked = mark_cuts(prepared, lambda rgb: rgb.numpy())
+        else:
+            marked = ((rgb, False) for rgb in prepared)
+        for first, shot in by_shot(marked):
             if first:
                 self.cuts.append(first)
             for window, frames in plan(shot, settings.window, settings.overlap, settings.rule.last):

@@ -123,7 +123,8 @@ class CutDetector:
 
     A cut is for good: the frames before it share next to nothing with those after it, so that a flash or a spoilt
     frame is none. And it is sudden: frames on each side share much with their neighbours, so that fast motion and
-    frames far apart in time are none. Frames without texture tell nothing; the ones around them are compared.
+    frames far apart in time are none; a shot has two frames at least. Frames without texture tell nothing; the ones
+    around them are compared.
     """
 
     def __init__(self) -> None:
@@ -149,8 +150,11 @@ class CutDetector:
         before = before[-BEHIND:]
         if shared(before[-1], after[0]) >= ACROSS:
             return False
+        # A frame that is alone on its side may be a flash or a spoilt one.
+        if min(len(before), len(after)) < 2:
+            return False
         neighbours = [shared(one, other) for side in (before, after) for one, other in pairwise(side)]
-        least = ACROSS * min(neighbours, default=0.0)
+        least = ACROSS * min(neighbours)
         return all(shared(one, other) < least for one in before for other in after)
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from importlib import metadata
 from typing import Any
 
-from dvd.types import Seam
+from dvd.types import Seam, Shot
 
 
 def versions() -> dict[str, str]:
@@ -31,9 +31,8 @@ class Record:
     """One input's prediction.
 
     `size` is the height and width at which frames passed through the network, `source_size` those of the input and the
-    output; `range` the least and largest disparity in the output; `cuts` the first
-    frames of new shots; `stopped` says why the end was not reached, "" where
-    it was.
+    output; `range` the least and largest disparity in the output; `cuts` the first frames of new shots; `shots` how far
+    the scale of each went; `stopped` says why the end was not reached, "" where it was.
     """
 
     source: str
@@ -54,6 +53,7 @@ class Record:
     range: tuple[float, float]
     seams: Sequence[Seam]
     cuts: Sequence[int]
+    shots: Sequence[Shot]
     outputs: Sequence[Mapping[str, Any]]
     warnings: Sequence[str] = ()
     stopped: str = ""

@@ -19,7 +19,7 @@ from dvd.resize import ToModelSize, model_size, to_source_size
 from dvd.shots import by_shot, mark_cuts
 from dvd.stitch import Stitcher, StitchRule, choose_rule
 from dvd.threads import Ahead
-from dvd.types import DepthChunk, Seam, Window
+from dvd.types import DepthChunk, Seam, Shot, Window
 from dvd.windows import check as check_windows
 from dvd.windows import plan, round_window
 
@@ -76,9 +76,9 @@ class Settings:
 class Stream:
     """Iterates once over chunks of finished disparity, `T H W` float32 at the frames' own size.
 
-    Frames are decoded and resized in a thread of their own while the network runs. `seams` lists the joints and
-    `cuts` the first frames of new shots so far;
-    `source_size` and `model_size` (height, width) are known once the first chunk is.
+    Frames are decoded and resized in a thread of their own while the network runs. `seams` lists the joints, `cuts` the
+    first frames of new shots and `shots` how far the scale of each went, so far; `source_size` and `model_size`
+    (height, width) are known once the first chunk is.
     """
 
     def __init__(self, regressor: Regressor, frames: Iterable[NDArray[np.generic]], settings: Settings) -> None:
@@ -94,6 +94,10 @@ class Stream:
     @property
     def seams(self) -> list[Seam]:
         return self._stitcher.seams
+
+    @property
+    def shots(self) -> list[Shot]:
+        return self._stitcher.shots
 
     def __iter__(self) -> Iterator[DepthChunk]:
         return self

@@ -106,10 +106,10 @@ def with_stitch(method: str, options: MethodOptions, protocol: Protocol) -> Meth
 
 
 def stitched_as(method: str, options: MethodOptions, protocol: Protocol) -> dict[str, Any]:
-    """Who chose the way of stitching, for a method that joins windows; the method itself states which it is."""
+    """Who chose the way of stitching, where windows are joined; the method itself states which it is."""
     from dvd.evaluate.methods.registry import stitches
 
-    if not stitches(method):
+    if protocol.single_images or not stitches(method):
         return {}
     by_hand = options.stitch is not None and options.stitch != protocol.stitch
     return {"stitch_from": f"--stitch, in place of the protocol's {protocol.stitch}" if by_hand else "the protocol"}

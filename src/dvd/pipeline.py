@@ -25,7 +25,7 @@ from dvd.outputs import Outputs, check_outputs
 from dvd.record import Record
 from dvd.regressor import Regressor
 from dvd.resize import model_size
-from dvd.stitch import StitchRule
+from dvd.stitch import StitchRule, describe_wander
 from dvd.stream import Settings, Size, Stream
 from dvd.threads import Behind
 from dvd.types import DepthChunk
@@ -279,8 +279,9 @@ def _record(pipeline: Pipeline, stream: Stream, video: Video, outputs: Outputs, 
         range=outputs.range,
         seams=stream.seams,
         cuts=stream.cuts,
+        shots=stream.shots,
         outputs=[writer.facts() for writer in outputs.writers],
-        warnings=list(video.warnings),
+        warnings=[*video.warnings, *(describe_wander(shot) for shot in stream.shots if not shot.steady)],
         stopped=stopped,
         source_numbers=video.info.numbers.facts() if video.info.numbers else None,
     )

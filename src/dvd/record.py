@@ -9,7 +9,7 @@ from fractions import Fraction
 from importlib import metadata
 from typing import Any
 
-from dvd.types import Seam
+from dvd.types import Seam, Shot
 
 
 def versions() -> dict[str, str]:
@@ -31,9 +31,10 @@ class Record:
     """One input's prediction.
 
     `size` is the height and width at which frames passed through the network, `source_size` those of the input;
-    `range` the least and largest disparity at the network's size; `cuts` the first frames of new shots; `stopped` says
-    why the end was not reached, "" where it was. `source_numbers` are the numbers in the names of an image
-    sequence: `first`, `last`, `step` between neighbours, and the ranges `missing`; None for other inputs.
+    `range` the least and largest disparity at the network's size; `cuts` the first frames of new shots; `shots` how far
+    the scale of each went; `stopped` says why the end was not reached, "" where it was. `source_numbers` are the numbers
+    in the names of an image sequence: `first`, `last`, `step` between neighbours, and the ranges `missing`; None for
+    other inputs.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Record:
     range: tuple[float, float]
     seams: Sequence[Seam]
     cuts: Sequence[int]
+    shots: Sequence[Shot]
     outputs: Sequence[Mapping[str, Any]]
     warnings: Sequence[str] = ()
     stopped: str = ""

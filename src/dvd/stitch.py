@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -14,13 +15,18 @@ from numpy.typing import NDArray
 from dvd.align import AffineFit, Moments
 from dvd.errors import OptionError, unknown
 from dvd.metrics.seams import error_from_sums
-from dvd.types import Seam, Window
+from dvd.types import Seam, Shot, Window
 from dvd.windows import Last
 
 log = logging.getLogger(__name__)
 
 Array = NDArray[np.float32]
 Fit = Literal["symmetric", "least-squares"]
+
+
+MOST_WANDER = 1.25
+"""A shot's scale is steady while it stays within 1 / 1.25 … 1.25 of its first window's. That is the threshold of the
+metric δ1: one scale for the whole shot puts frames beyond it out of δ1 even where every window is perfect by itself."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +76,18 @@ def choose_rule(rule: str | StitchRule) -> StitchRule:
 class Stitcher:
     """Joins windows as they come; remembers no more than the frames that the next window will overlap.
 
-    `seams` lists every joint so far.
+    `seams` lists every joint so far, `shots` every shot, the last one up to the window that came last.
     """
 
     def __init__(self, rule: StitchRule = RULES["default"]) -> None:
         self.rule = rule
         self.seams: list[Seam] = []
+        self.shots: list[Shot] = []
         self._tail: Array | None = None
         self._transform = (1.0, 0.0)
-        """Scale and shift that brought the previous window to the scale of the first."""
+        """Scale and shift that brought the previous window to the scale of the shot's first."""
+        self._first_seam = 0
+        """Index of the first seam of this shot."""
 
     def push(self, window: Window, disparity: Array) -> Array:
         """Takes the disparity of the next window, `T …` with any trailing shape; returns the frames now settled.
@@ -88,8 +97,12 @@ class Stitcher:
         if len(disparity) != window.length:
             raise ValueError(f"window {window} holds {window.length} frames, its disparity {len(disparity)}")
         if self._tail is None:
-            self._transform = (1.0, 0.0)
+            self._transform, self._first_seam = (1.0, 0.0), len(self.seams)
+            self.shots.append(Shot(window.start, window.stop))
         stitched = disparity if self._tail is None else self._join(window, disparity, self._tail)
+        self.shots[-1] = shot_of(self.shots[-1].start, window.stop, self.seams[self._first_seam :])
+        if window.next_start is None and not self.shots[-1].steady:
+            log.warning("%s", describe_wander(self.shots[-1]))
         settled = (window.stop if window.next_start is None else window.next_start) - window.start
         # A copy, so that the whole window is not kept alive by a view of its end.
         self._tail = stitched[settled:].copy() if settled < window.length else None
@@ -120,7 +133,9 @@ class Stitcher:
         elif self.rule.clip_scale:
             scale = min(max(scale, self.rule.clip_scale[0]), self.rule.clip_scale[1])
         before, after = error_from_sums(overlap, scale, shift)
-        return Seam(window.start, stop, scale, shift, fit.r2, fit.residual, before, after, not doubt, note)
+        # An unguarded rule may have applied a scale of 0, from which nothing can be told.
+        change = scale / self._transform[0] if self._transform[0] else math.nan
+        return Seam(window.start, stop, scale, shift, fit.r2, fit.residual, before, after, not doubt, note, change)
 
     def _doubt(self, fit: AffineFit) -> str:
         """Why the fit should not be applied; "" where it should."""
@@ -138,3 +153,35 @@ class Stitcher:
         if not 1 / self.rule.most_change <= change <= self.rule.most_change:
             return f"fitted scale {fit.scale:.4g} is {change:.4g} times the previous window's"
         return ""
+
+
+def shot_of(start: int, stop: int, seams: Sequence[Seam]) -> Shot:
+    """The shot of frames [start, stop) with these seams."""
+    if not seams:
+        return Shot(start, stop)
+    scales, shifts = [1.0, *(seam.scale for seam in seams)], [0.0, *(seam.shift for seam in seams)]
+    farthest = max(seams, key=lambda seam: _wander(seam.scale))
+    return Shot(
+        start,
+        stop,
+        (min(scales), max(scales)),
+        (min(shifts), max(shifts)),
+        (farthest.start, farthest.stop),
+        _wander(farthest.scale) <= MOST_WANDER,
+    )
+
+
+def describe_wander(shot: Shot) -> str:
+    """How far the scale of a shot with seams went, where, and what that means, in one line."""
+    assert shot.farthest is not None
+    extreme = max(shot.scale, key=_wander)
+    return (
+        f"frames {shot.start} to {shot.stop - 1}: the scale wandered to {extreme:.2f} of the first window's, at frames "
+        f"{shot.farthest[0]} to {shot.farthest[1] - 1} ({1 / MOST_WANDER:g} … {MOST_WANDER:g} is steady); do not "
+        "compare disparity of frames far apart"
+    )
+
+
+def _wander(scale: float) -> float:
+    """How many times a scale is larger or smaller than 1; infinite where it is not positive."""
+    return max(scale, 1 / scale) if scale > 0 else math.inf

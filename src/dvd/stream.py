@@ -17,10 +17,10 @@ from dvd.errors import InputError, OptionError
 from dvd.frames import check_frames, checked_frame
 from dvd.regressor import Regressor
 from dvd.resize import ToModelSize, model_size, to_source_size
-from dvd.shots import CutDetector, by_shot
+from dvd.shots import by_shot, mark_cuts
 from dvd.stitch import Stitcher, StitchRule, choose_rule
 from dvd.threads import Ahead
-from dvd.types import DepthChunk, Seam, Window
+from dvd.types import DepthChunk, Seam, Shot, Window
 from dvd.windows import choose as choose_windows
 from dvd.windows import plan, round_window
 
@@ -91,9 +91,9 @@ class _Sizes:
 class Stream:
     """Iterates once over chunks of finished disparity, `T H W` float32 at the frames' own size.
 
-    Frames are decoded and resized in a thread of their own while the network runs. `seams` lists the joints and
-    `cuts` the first frames of new shots so far;
-    `source_size` and `model_size` (height, width) are known once the first chunk is.
+    Frames are decoded and resized in a thread of their own while the network runs. `seams` lists the joints, `cuts` the
+    first frames of new shots and `shots` how far the scale of each went, so far; `source_size` and `model_size`
+    (height, width) are known once the first chunk is.
     """
 
     def __init__(self, regressor: Regressor, frames: Iterable[Any], settings: Settings) -> None:
@@ -124,6 +124,10 @@ class Stream:
     def seams(self) -> list[Seam]:
         return self._stitcher.seams
 
+    @property
+    def shots(self) -> list[Shot]:
+        return self._stitcher.shots
+
     def __iter__(self) -> Iterator[DepthChunk]:
         return self
 
@@ -149,8 +153,11 @@ class Stream:
     def _windows(self, prepared: Iterable[Tensor]) -> Iterator[tuple[int, Window, list[Tensor]]]:
         """The first frame of a shot with each of its windows and their frames, numbered through the whole video."""
         settings = self.settings
-        detector = CutDetector() if settings.rule.cuts else None
-        for first, shot in by_shot(prepared, lambda rgb: detector is not None and detector(rgb.numpy())):
+        if settings.rule.cuts:
+            marked = mark_cuts(prepared, lambda rgb: rgb.numpy())
+        else:
+            marked = ((rgb, False) for rgb in prepared)
+        for first, shot in by_shot(marked):
             if first:
                 self.cuts.append(first)
             for window, frames in plan(shot, settings.window, settings.overlap, settings.rule.last):

@@ -137,11 +137,15 @@ class Window:
 class Seam:
     """The joint of two windows over frames [start, stop): aligned = scale · window + shift.
 
+    `scale` and `shift` are accumulated: they bring the later window, as it was predicted, to the scale of the shot's
+    first window, because it is fitted to frames that are stitched already. `change` is this joint's own part: `scale`
+    divided by that of the window before.
+
     `r2` is the squared correlation of the two sides and `residual` the fit's root mean square error in disparity.
     `error_before` and `error_after` are the seam's error (Fig. 6): the mean squared difference of disparity, over all
     pixels of those frames, between what was there and the window as it was predicted, and as `scale` and `shift` leave
-    it. What was there has the scale of the shot's first window. `trusted` is False where the fit was refused; `scale`
-    and `shift` are then what was applied instead, and `note` says why.
+    it. `trusted` is False where this single fit was refused; `scale` and `shift` are then what was applied instead, and
+    `note` says why. A chain of trusted fits can still carry the scale away: `Shot` says how far.
     """
 
     start: int
@@ -154,6 +158,24 @@ class Seam:
     error_after: float
     trusted: bool = True
     note: str = ""
+    change: float = 1.0
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Frames [start, stop) that are stitched to one scale, and how far that scale went from the first window's.
+
+    `scale` and `shift` are the least and the greatest of the shot's seams, with 1 and 0 of the first window among them.
+    `farthest` are the frames [start, stop) of the seam whose scale is farthest from 1, None where there is no seam.
+    `steady` is False where the scale left the bounds of `dvd.stitch.MOST_WANDER`.
+    """
+
+    start: int
+    stop: int
+    scale: tuple[float, float] = (1.0, 1.0)
+    shift: tuple[float, float] = (0.0, 0.0)
+    farthest: tuple[int, int] | None = None
+    steady: bool = True
 
 
 @dataclass(frozen=True)

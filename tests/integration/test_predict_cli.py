@@ -152,7 +152,9 @@ def test_the_report_lists_every_seam(predict: Run, tmp_path: Path, out: Path) ->
     (told,) = json.loads((tmp_path / "seams.json").read_text())["inputs"]
     assert [(seam["start"], seam["stop"]) for seam in told["seams"]] == [(6, 9), (12, 15)]
     assert {"scale", "shift", "r2", "residual", "error_before", "error_after", "trusted"} <= told["seams"][0].keys()
-    assert told["seams"] == json.loads((out / "clip.json").read_text())["seams"]
+    facts = json.loads((out / "clip.json").read_text())
+    assert all(told[name] == facts[name] for name in ("seams", "shots", "cuts"))
+    assert (told["shots"][0]["start"], told["shots"][0]["stop"], told["cuts"]) == (0, 21, [])
 
 
 def test_colour_and_gray_differ_and_values_do_not(predict: Run, tmp_path: Path) -> None:

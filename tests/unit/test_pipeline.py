@@ -192,6 +192,29 @@ def test_a_video_becomes_files_and_a_description(video: Path, tmp_path: Path) ->
     assert facts["seams"][0]["error_before"] == result.record.seams[0].error_before
     assert facts["versions"]["torch"] == torch.__version__
     assert result.record.seams[0].trusted
+    (shot,) = facts["shots"]
+    assert (shot["start"], shot["stop"], shot["steady"], shot["scale"][0]) == (0, 40, True, pytest.approx(1, abs=1e-3))
+    assert facts["warnings"] == []
+
+
+def test_a_scale_that_wanders_is_in_the_record_the_json_and_the_summary(video: Path, tmp_path: Path) -> None:
+    class Shrinking(Bright):
+        def forward(self, latent: Tensor, timestep: float) -> Tensor:
+            return super().forward(latent, timestep) * 0.9**self.windows
+
+    from dvd.apps.predict import _summary
+
+    result = predict_file(video, tmp_path, Pipeline(Shrinking()), ["npz"])
+    (shot,) = result.record.shots
+    assert not shot.steady
+    assert shot.scale[1] > 1.5
+    facts = json.loads(result.sidecar.read_text())
+    assert facts["shots"][0]["scale"] == list(shot.scale)
+    assert facts["shots"][0]["farthest"] == [facts["seams"][-1]["start"], facts["seams"][-1]["stop"]]
+    assert facts["seams"][-1]["trusted"]
+    (warning,) = facts["warnings"]
+    assert warning.startswith(f"frames 0 to 39: the scale wandered to {shot.scale[1]:.2f}")
+    assert f"scale wanders (1.00 … {shot.scale[1]:.2f} in frames 0–39)" in _summary(result)
 
 
 def test_the_public_name_takes_the_same(video: Path, tmp_path: Path) -> None:

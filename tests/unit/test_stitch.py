@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dvd.errors import OptionError
 from dvd.metrics import seam_error
 from dvd.stitch import RULES, Stitcher, StitchRule, choose_rule
-from dvd.types import Window
+from dvd.types import Shot, Window
 from dvd.windows import windows
 
 
@@ -217,3 +217,76 @@ def test_contrast_stays_along_a_chain_of_doubtful_overlaps() -> None:
         assert all(seam.trusted for seam in stitcher.seams)
     assert left["least-squares"] < 0.4
     assert 0.6 < left["default"] < 1.6
+
+
+def drifting(factor: float, count: int = 29, rule: str = "default") -> Stitcher:
+    """Windows of 5 frames, 2 shared, each seen `factor` times smaller than the one before."""
+    truth, stitcher = scene(count), Stitcher(RULES[rule])
+    for index, window in enumerate(windows(count, 5, 2, RULES[rule].last)):
+        stitcher.push(window, (truth[window.start : window.stop] / factor**index).astype(np.float32))
+    return stitcher
+
+
+def test_the_scale_of_a_seam_is_accumulated_and_its_change_is_its_own() -> None:
+    seams = drifting(1.1).seams
+    np.testing.assert_allclose([seam.scale for seam in seams], 1.1 ** np.arange(1, len(seams) + 1), rtol=1e-4)
+    np.testing.assert_allclose([seam.change for seam in seams], 1.1, rtol=1e-4)
+
+
+def test_a_shot_states_how_far_its_scale_went(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "dvd.stitch"):
+        (shot,) = drifting(1.1).shots
+    assert (shot.start, shot.stop) == (0, 29)
+    assert shot.scale == pytest.approx((1, 1.1**8), rel=1e-4)
+    assert shot.shift == pytest.approx((0, 0), abs=1e-4)
+    assert shot.farthest == (24, 26)
+    assert not shot.steady
+    (said,) = caplog.messages
+    assert "frames 0 to 28" in said
+    assert "2.14" in said
+    assert "frames 24 to 25" in said
+
+
+@pytest.mark.parametrize("factor", [1.02, 0.98])
+def test_a_scale_that_wanders_little_is_steady(factor: float, caplog: pytest.LogCaptureFixture) -> None:
+    (shot,) = drifting(factor).shots
+    assert shot.steady
+    assert caplog.messages == []
+
+
+def test_a_shrinking_scale_is_noticed_as_a_growing_one() -> None:
+    (shot,) = drifting(1 / 1.1).shots
+    assert shot.scale == pytest.approx((1.1**-8, 1), rel=1e-4)
+    assert not shot.steady
+
+
+def test_every_shot_is_stated_and_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    truth, stitcher = scene(14), Stitcher()
+    for start, factor in ((0, 2), (14, 1), (28, 3)):
+        stitcher.push(Window(start, start + 5, start + 3), truth[:5])
+        stitcher.push(Window(start + 3, start + 8, start + 6), truth[3:8] / factor)
+        stitcher.push(Window(start + 6, start + 11), truth[6:11] / factor)
+    assert [(shot.start, shot.stop, shot.steady) for shot in stitcher.shots] == [
+        (0, 11, False),
+        (14, 25, True),
+        (28, 39, False),
+    ]
+    assert [message.split(":")[0] for message in caplog.messages] == ["frames 0 to 10", "frames 28 to 38"]
+
+
+def test_an_unguarded_rule_that_applies_a_flat_fit_says_that_the_scale_is_gone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    truth, stitcher = scene(14), Stitcher(RULES["benchmark"])
+    stitcher.push(Window(0, 5, 3), truth[:5])
+    stitcher.push(Window(3, 8, 6), np.full((5, 6, 8), 0.5, np.float32))
+    stitcher.push(Window(6, 11), truth[6:11])
+    assert [seam.scale for seam in stitcher.seams] == pytest.approx([0, 0], abs=1e-6)
+    assert not stitcher.shots[0].steady
+    assert "wandered to 0.00" in caplog.text
+
+
+def test_a_shot_of_one_window_has_the_scale_of_its_own() -> None:
+    stitcher = Stitcher()
+    stitcher.push(Window(0, 5), scene(5))
+    assert stitcher.shots == [Shot(0, 5)]

@@ -112,8 +112,9 @@ def test_no_more_than_a_few_windows_are_taken_from_the_source() -> None:
     for _ in range(3):
         done = next(made).start
         time.sleep(0.02)
-        # What is planned (2 · 9 - 3), what waits in the queue (9 - 3) and what is on its way (2).
-        assert taken - done <= 15 + 6 + 2
+        # What is planned (2 · 9 - 3), what a cut is looked for in (2), what waits in the queue (9 - 3) and what is on
+        # its way (2).
+        assert taken - done <= 15 + 2 + 6 + 2
     made.close()
     stopped = taken
     time.sleep(0.02)

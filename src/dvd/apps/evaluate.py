@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dvd.apps.console import progress_bar
 from dvd.apps.options import STITCHES, add_model_arguments, add_tau, check_values, one_of
@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_model_arguments(parser, several=True)
     add_tau(parser)
-    parser.add_argument("--stitch", type=one_of("way of stitching", STITCHES), default="default", help=_names(STITCHES))
+    parser.add_argument(
+        "--stitch", type=one_of("way of stitching", STITCHES), help=f"{_names(STITCHES)} (default: the protocol's)"
+    )
     parser.add_argument("--name", default="", help="what the method is called in tables (default: its own name)")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder (default: runs/eval/MODEL_PROTOCOL)")
     parser.add_argument("--keep-predictions", action="store_true", help="leave them in OUT/predictions, float32 .npy")
@@ -95,7 +97,14 @@ def _measure(args: argparse.Namespace) -> int:
 
     One of several that cannot be measured is reported, and does not stop the others.
     """
-    from dvd.apps.evaluation_request import conditions_of, method_options, protocol_of, sequences_of
+    from dvd.apps.evaluation_request import (
+        conditions_of,
+        method_options,
+        protocol_of,
+        sequences_of,
+        stitched_as,
+        with_stitch,
+    )
     from dvd.apps.report import sequence_lines
     from dvd.errors import DVDError
     from dvd.evaluate.benchmark import RESULTS, chosen, evaluate
@@ -111,17 +120,16 @@ def _measure(args: argparse.Namespace) -> int:
     found: list[tuple[Path, Results]] = []
     for name, folder in _folders(args, protocol.name).items():
         try:
-            method = open_method(name, options[name])
+            method = open_method(name, with_stitch(name, options[name], protocol))
+            conditions = conditions_of(roots) | stitched_as(name, options[name], protocol)
             with _progress(taken) as progress:
-                measured = evaluate(
-                    method, sequences, protocol, folder, conditions_of(roots), args.keep_predictions, progress
-                )
+                measured = evaluate(method, sequences, protocol, folder, conditions, args.keep_predictions, progress)
         except DVDError as error:
             if len(options) == 1:
                 raise
             print(f"dvd: {name}: {error}", file=sys.stderr)
             continue
-        print(f"\n{_stated(method)}")
+        print(f"\n{_stated(method, conditions)}")
         for line in sequence_lines(measured):
             print(line)
         print(f"{folder / RESULTS} holds every sequence, frame by frame", flush=True)
@@ -196,9 +204,9 @@ def _write_inputs(args: argparse.Namespace) -> int:
     return 0
 
 
-def _stated(method: Method) -> str:
-    """What the method says of itself, in one line."""
-    values = {**method.describe()}
+def _stated(method: Method, conditions: dict[str, Any]) -> str:
+    """What the method says of itself, and where its way of stitching comes from, in one line."""
+    values = {**method.describe(), "stitch from": conditions.get("stitch_from")}
     values.pop("licence", None)
     if isinstance(values.get("stitch"), dict):
         values["stitch"] = values["stitch"]["name"]

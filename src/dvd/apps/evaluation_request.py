@@ -98,6 +98,23 @@ def method_options(args: argparse.Namespace) -> MethodOptions:
     return MethodOptions(space=args.predicted, **{name: getattr(args, name) for name in named})
 
 
+def with_stitch(method: str, options: MethodOptions, protocol: Protocol) -> MethodOptions:
+    """The same, with the protocol's way of stitching for a method that joins windows and was given no other."""
+    from dvd.evaluate.methods.registry import stitches
+
+    return replace(options, stitch=options.stitch or protocol.stitch) if stitches(method) else options
+
+
+def stitched_as(method: str, options: MethodOptions, protocol: Protocol) -> dict[str, Any]:
+    """Who chose the way of stitching, where windows are joined; the method itself states which it is."""
+    from dvd.evaluate.methods.registry import stitches
+
+    if protocol.single_images or not stitches(method):
+        return {}
+    by_hand = options.stitch is not None and options.stitch != protocol.stitch
+    return {"stitch_from": f"--stitch, in place of the protocol's {protocol.stitch}" if by_hand else "the protocol"}
+
+
 def conditions_of(roots: dict[str, Any]) -> dict[str, Any]:
     """What a number depends on besides the method and the protocol."""
     import torch

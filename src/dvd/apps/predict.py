@@ -16,7 +16,7 @@ from dvd.errors import DVDError, OptionError, OutputError
 if TYPE_CHECKING:
     from dvd.export import ExportOptions
     from dvd.pipeline import Pipeline, Result
-    from dvd.types import VideoInfo
+    from dvd.types import Shot, VideoInfo
     from dvd.video import Spooled
 
 FORMATS = ("mp4", "npz", "png16", "exr")
@@ -245,10 +245,20 @@ def _summary(result: Result) -> str:
     record = result.record
     doubtful = sum(not seam.trusted for seam in record.seams)
     seams = f", {doubtful} of {len(record.seams)} seams not trusted" if doubtful else ""
+    wandering = [shot for shot in record.shots if not shot.steady]
+    if wandering:
+        seams += f", scale wanders ({_ranges(wandering)})"
     rate = record.frames / result.seconds
     where = ", ".join(str(path) for path in (*result.outputs, result.sidecar))
     frames = "1 frame" if record.frames == 1 else f"{record.frames} frames"
     return f"{record.source}: {frames} in {result.seconds:.1f} s ({rate:.1f} per second){seams} → {where}"
+
+
+def _ranges(shots: list[Shot]) -> str:
+    """The frames and scales of the shots, of many only the first three."""
+    told = [f"{shot.scale[0]:.2f} … {shot.scale[1]:.2f} in frames {shot.start}–{shot.stop - 1}" for shot in shots[:3]]
+    more = [f"{len(shots) - 3} more shots"] if len(shots) > 3 else []
+    return "; ".join([*told, *more])
 
 
 def _write_report(path: Path, results: list[Result]) -> None:
@@ -258,9 +268,9 @@ def _write_report(path: Path, results: list[Result]) -> None:
 
     def facts(result: Result) -> dict[str, Any]:
         kept = ("source", "model", "frames", "window", "overlap", "stitch", "fit")
-        seams = [asdict(seam) for seam in result.record.seams]
-        return {name: getattr(result.record, name) for name in kept} | {"seams": seams}
+        joints = {name: [asdict(each) for each in getattr(result.record, name)] for name in ("shots", "seams")}
+        return {name: getattr(result.record, name) for name in kept} | {"cuts": result.record.cuts} | joints
 
-    fit = "aligned = scale · window + shift, in disparity"
+    fit = "aligned = scale · window + shift, in disparity, to the scale of the shot's first window"
     write_sidecar(path, {"fit": fit, "inputs": [facts(result) for result in results]})
     print(f"seams → {path}")

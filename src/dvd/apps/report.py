@@ -28,6 +28,8 @@ SHOWN = {
 
 def sequence_lines(results: Results) -> Iterator[str]:
     """Every data set with its sequences, the mean over them, and over the short and the long ones."""
+    from dvd.stitch import MOST_WANDER
+
     names = [name for name in SHOWN if any(name in one.metrics for one in results.sequences)]
     indented = [f"  {one.name}" for one in results.sequences]
     width = max(map(len, [*indented, results.method, "short, 000 to 000 frames", *results.datasets]))
@@ -41,6 +43,11 @@ def sequence_lines(results: Results) -> Iterator[str]:
                 continue
             speed = f"{one.frames / one.seconds:8.1f}" if timed and one.seconds else ""
             yield f"  {one.name:{width - 2}}  {one.frames:6}  {_cells(one.metrics, names)}  {speed}".rstrip()
+            scales = [1.0, *(seam["scale"] for seam in one.seams if "scale" in seam)]
+            if not 1 / MOST_WANDER <= min(scales) <= max(scales) <= MOST_WANDER:
+                yield f"    the accumulated scale of its seams wanders from {min(scales):.2f} to {max(scales):.2f}"
+            if one.cuts:
+                yield f"    scene cuts, where scale and shift begin anew: {', '.join(map(str, one.cuts))}"
         counted = [one.frames for one in here if one.skipped is None]
         for title, lengths in _parts(dataset, results.protocol):
             frames = [count for count in counted if lengths is None or count in lengths]

@@ -182,6 +182,7 @@ def _measure(
             snapshots.keep(folder, _pictured(method, sequence, scores, file, number))
         file.keep()
     seams = [_facts(seam) for seam in getattr(method, "seams", ())]
+    cuts = list(getattr(method, "cuts", ()))
     return replace(
         result,
         scale=None if scope_fit is None else scope_fit.scale,
@@ -189,6 +190,7 @@ def _measure(
         metrics=scores.means() | _seam_means(seams),
         per_frame=scores.per_frame,
         seams=seams,
+        cuts=cuts,
         seconds=clock.seconds,
     )
 
@@ -311,6 +313,7 @@ def _facts(seam: Seam) -> dict[str, float]:
     """A seam as numbers, its error before and after alignment among them (Fig. 6); what is not finite is left out."""
     known = {
         **{"start": seam.start, "stop": seam.stop, "scale": seam.scale, "shift": seam.shift, "r2": seam.r2},
+        "change": seam.change,
         **{"error_before": seam.error_before, "error_after": seam.error_after, "trusted": float(seam.trusted)},
     }
     return {name: value for name, value in known.items() if math.isfinite(value)}

@@ -22,6 +22,8 @@ class SequenceResult:
 
     `metrics` are their means, and what is of the sequence as a whole: boundaries from summed counts, ratios, seams.
 
+    `seams` are the joints of windows and `cuts` the first frames of new shots, where scale and shift begin anew.
+
     `skipped` says why the whole sequence does not count, or is None.
     """
 
@@ -35,6 +37,7 @@ class SequenceResult:
     per_frame: dict[str, list[float | None]] = field(default_factory=dict)
     seams: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
+    cuts: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ _RESULTS: _Kinds = {"method": str, "conditions": dict, "protocol": dict}
 _SEQUENCE: _Kinds = {
     **{"name": str, "dataset": str, "frames": int, "skipped": str | None, "scale": _NUMBER | None},
     **{"shift": _NUMBER | None, "metrics": dict, "per_frame": dict, "seams": list, "seconds": _NUMBER},
+    "cuts": list,
 }
 
 
@@ -115,6 +119,8 @@ def _check(found: Results) -> None:
         if not isinstance(value, kind):
             raise TypeError(f"{name} is {value!r}")
     for one in found.sequences:
+        if not all(type(cut) is int for cut in one.cuts):
+            raise TypeError(f"cuts of {one.name} are {one.cuts!r}")
         columns = [one.metrics.values(), *one.per_frame.values(), *(seam.values() for seam in one.seams)]
         if not all(isinstance(value, _NUMBER | None) for column in columns for value in column):
             raise TypeError(f"{one.name} holds values that are no numbers")

@@ -342,11 +342,21 @@ def test_seams_keep_their_error_before_and_after_and_nothing_that_is_not_a_numbe
         )
 
     run(tmp_path, Seamed(exact))
-    placed = {"scale": 0.9, "shift": 0.01}
+    placed = {"scale": 0.9, "shift": 0.01, "change": 1.0}
     assert read(tmp_path / "run" / RESULTS).sequences[0].seams == [
         {"start": 3, "stop": 5, **placed, "r2": 0.98, "error_before": 0.05, "error_after": 4e-4, "trusted": 1},
         {"start": 6, "stop": 8, **placed, "error_before": 0.3, "error_after": 0.2, "trusted": 0},
     ]
+
+
+def test_cuts_are_recorded(tmp_path: Path) -> None:
+    class Cut(Known):
+        cuts = (2,)
+
+    run(tmp_path / "cut", Cut(exact))
+    run(tmp_path / "whole", Known(exact))
+    cuts = [read(tmp_path / name / "run" / RESULTS).sequences[0].cuts for name in ("cut", "whole")]
+    assert cuts == [[2], []]
 
 
 def test_progress_counts_both_passes(tmp_path: Path) -> None:

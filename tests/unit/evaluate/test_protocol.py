@@ -7,6 +7,7 @@ import pytest
 
 from dvd.errors import OptionError
 from dvd.evaluate.protocol import METRICS, PROTOCOLS, Protocol, choose_protocol
+from dvd.stitch import RULES
 
 
 def test_the_papers_protocol_is_the_default() -> None:
@@ -37,6 +38,7 @@ def test_the_named_protocols_differ_as_their_scripts_do() -> None:
         ({"fit": "mean"}, "did you mean median"),
         ({"metrics": ("abs_rell",)}, "did you mean abs_rel"),
         ({"skip": "never"}, "unknown way to skip"),
+        ({"stitch": "bench"}, "did you mean benchmark"),
         ({"window": 0}, "at least 1"),
         ({"frames": 0}, "nothing to measure"),
         ({"frames": -4}, "at least 1"),
@@ -47,6 +49,18 @@ def test_the_named_protocols_differ_as_their_scripts_do() -> None:
 def test_a_protocol_that_makes_no_sense_is_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(OptionError, match=said):
         replace(PROTOCOLS["paper"], **wrong)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_protocol_stitches_by_least_squares_without_cuts(name: str) -> None:
+    rule = RULES[PROTOCOLS[name].stitch]
+    assert (rule.fit, rule.cuts, rule.last, rule.clip_scale, rule.guarded) == (
+        "least-squares",
+        False,
+        "short",
+        None,
+        False,
+    )
 
 
 def test_an_unknown_protocol_is_answered_with_the_nearest() -> None:

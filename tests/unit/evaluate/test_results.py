@@ -68,6 +68,9 @@ def test_the_file_is_strict_json(tmp_path: Path) -> None:
         {"per_frame": {"abs_rel": 0.1}},
         {"seams": [1.1]},
         {"skipped": False},
+        {"cuts": 3},
+        {"cuts": ["3"]},
+        {"cuts": [3.5]},
     ],
 )
 def test_values_of_another_kind_are_refused(tmp_path: Path, change: dict) -> None:
@@ -78,6 +81,16 @@ def test_values_of_another_kind_are_refused(tmp_path: Path, change: dict) -> Non
     (tmp_path / "results.json").write_text(json.dumps(values))
     with pytest.raises(InputError, match="name a results"):
         read(tmp_path / "results.json")
+
+
+def test_results_without_cuts_are_read(tmp_path: Path) -> None:
+    """Those of version 0.2 and before have no such field."""
+    write(FOUND, tmp_path / "results.json")
+    values = json.loads((tmp_path / "results.json").read_text())
+    for sequence in values["sequences"]:
+        del sequence["cuts"]
+    (tmp_path / "results.json").write_text(json.dumps(values))
+    assert read(tmp_path / "results.json") == FOUND
 
 
 def test_results_of_one_name_are_told_apart() -> None:

@@ -23,8 +23,9 @@ from dvd.types import Seam
 class Ours:
     """A model behind `dvd.pipeline`: any that can be loaded, with any window, overlap, τ, size and way of stitching.
 
-    `seams` are those of the sequence predicted last. The values are those of `Pipeline.predict`; None for the model's
-    own. OptionError where one is outside its range, two contradict each other, or τ is given to a generative model.
+    `seams` and `cuts` are those of the sequence predicted last. The values are those of `Pipeline.predict`; None for
+    the model's own. OptionError where one is outside its range, two contradict each other, or τ is given to a
+    generative model.
     """
 
     space: Space = "disparity"
@@ -36,13 +37,14 @@ class Ours:
         window: int | None = None,
         overlap: int | None = None,
         tau: float | None = None,
-        stitch: str = "default",
+        stitch: str | None = None,
     ) -> None:
         self.name = pipeline.card.name
         self.seams: list[Seam] = []
+        self.cuts: list[int] = []
         self._pipeline = pipeline
         check_anchor(pipeline, tau)
-        self._settings = pipeline.settings(size, window, overlap, tau, stitch)
+        self._settings = pipeline.settings(size, window, overlap, tau, stitch or "default")
 
     def describe(self) -> dict[str, Any]:
         """Model, licence, device, number format, every setting of the stream, and the steps of a generative model."""
@@ -64,7 +66,7 @@ class Ours:
         """Chunks `T H W` float32 of disparity at the frames' own size, as windows get done."""
         rgb = (frame.rgb for frame in sequence.frames())
         stream = Stream(Regressor(self._pipeline.backbone), rgb, self._settings)
-        self.seams = stream.seams
+        self.seams, self.cuts = stream.seams, stream.cuts
         with closing(stream):
             for chunk in stream:
                 yield chunk.disparity

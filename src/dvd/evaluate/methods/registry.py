@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MethodOptions:
-    """What a method may be given; None, "auto" and "default" leave it to the method.
+    """What a method may be given; None and "auto" leave it to the method.
 
     `size`: least height and width that a network sees, (height, width) in pixels, or "source". `steps`, `ensemble` and
     `seed` are of methods that sample from noise. `space`, `key`, `offset` and `note` are of saved predictions (see
@@ -35,7 +35,7 @@ class MethodOptions:
     window: int | None = None
     overlap: int | None = None
     tau: float | None = None
-    stitch: str = "default"
+    stitch: str | None = None
     steps: int | None = None
     ensemble: int | None = None
     seed: int | None = None
@@ -194,6 +194,11 @@ def options_of_each(methods: Sequence[str], options: MethodOptions) -> dict[str,
         if getattr(options, name) != getattr(plain, name) and not any(name in names for names in read.values()):
             raise OptionError(f"none of the methods {', '.join(methods)} reads a {name}; leave it out")
     return {text: replace(plain, **{name: getattr(options, name) for name in names}) for text, names in read.items()}
+
+
+def stitches(text: str) -> bool:
+    """Whether the method that `text` names joins windows."""
+    return "stitch" in find_method(text)[0].takes
 
 
 def usage(name: str) -> str:

@@ -164,8 +164,9 @@ def bootstrap_means(sums: NDArray, counts: NDArray, resamples: int, seed: int) -
 
 
 def _same_protocol(a: Results, b: Results) -> None:
-    # Which metrics were taken besides says nothing of how this one was.
-    unlike = _unlike(*({name: v for name, v in one.protocol.items() if name != "metrics"} for one in (a, b)))
+    # Which metrics were taken besides says nothing of how this one was; how windows were joined, the conditions say.
+    beside = ("metrics", "stitch")
+    unlike = _unlike(*({name: v for name, v in one.protocol.items() if name not in beside} for one in (a, b)))
     if unlike:
         fields = "; ".join(f"{name} {one} and {other}" for name, (one, other) in unlike.items())
         raise OptionError(f"the protocols of {a.method} and {b.method} differ in {fields}; evaluate both under one")

@@ -120,9 +120,10 @@ def _dataset(methods: _Methods, dataset: str) -> Iterator[str]:
         lines = _charts(_curve(methods, found, metric) for metric in CURVES)
         others = _charts(_curve(methods, found, metric) for metric in _courses(found) if metric not in CURVES)
         seams = _charts(seam_plots.fits_and_errors(methods.names, found, _time(found)))
-        if seams:
-            told = [seam_plots.LEGEND, *seam_plots.in_words(methods.names, found)]
-            seams = f'<p class="note">{escape(" ".join(told))}</p>{seams}'
+        told = list(seam_plots.in_words(methods.names, found))
+        if told:
+            legend = [seam_plots.LEGEND] if seams else []
+            seams = f'<p class="note">{escape(" ".join([*legend, *told]))}</p>{seams}'
         if others:
             others = f"<details><summary>Further metrics</summary>{others}</details>"
         if not (lines or seams or others):

@@ -13,10 +13,11 @@ ERRORS: Mapping[str, tuple[str, Mark]] = {
     "error_after": ("after alignment", "dot"),
 }
 LEGEND = (
-    "Seams of windows; a hollow mark is a fit that was refused. What was there has the scale of the first window, so "
-    "the error before alignment holds what earlier seams have changed as well."
+    "Seams of windows; a hollow mark is a fit that was refused. What was there has the scale of the shot's first "
+    "window: scale and shift are accumulated, and the error before alignment holds what earlier seams have changed as "
+    "well."
 )
-FITS = {"scale": "Seam scale", "shift": "Seam shift", "r2": "Seam R²"}
+FITS = {"scale": "Seam scale, accumulated", "shift": "Seam shift", "r2": "Seam R²"}
 
 Found = Mapping[int, SequenceResult]
 """One sequence as the methods have scored it, by their places, which are their colours."""
@@ -39,14 +40,18 @@ def fits_and_errors(names: Sequence[str], found: Found, across: Ends) -> Iterato
 
 
 def in_words(names: Sequence[str], found: Found) -> Iterator[str]:
-    """One line for every method with seams: how many, how many refused, and the mean of their errors."""
+    """One line for every method with seams or cuts: how many, how many refused, the mean of their errors, where."""
     for place, one in found.items():
+        if one.cuts:
+            where = ", ".join(map(str, one.cuts))
+            yield f"{names[place]}: scale and shift begin anew at frame{'s' * (len(one.cuts) > 1)} {where}."
         if one.seams:
             refused = sum(not seam.get("trusted", 1) for seam in one.seams)
             count = f"{len(one.seams)} seams, {refused} refused" if len(one.seams) > 1 else "1 seam"
             means = [f"{_mean(known):.2g} {when}" for error, (when, _) in ERRORS.items() if (known := _all(one, error))]
             said = f"; mean squared difference of disparity over the overlaps {', '.join(means)}" if means else ""
-            yield f"{names[place]}: {count}{said}."
+            scales = [1.0, *_all(one, "scale")]
+            yield f"{names[place]}: {count}, accumulated scale {min(scales):.2f} … {max(scales):.2f}{said}."
 
 
 def _marks(name: str, place: int, one: SequenceResult, quantity: str, mark: Mark = "dot") -> Series:

@@ -193,8 +193,11 @@ def text(value: Any) -> str:
 
 
 def protocol_values(result: Results) -> dict[str, Any]:
-    """The protocol as it is stated, with the lengths of short and long sequences in words."""
-    values = dict(result.protocol)
+    """The protocol as it is stated, with the lengths of short and long sequences in words.
+
+    The conditions state how windows were really joined, so the protocol's own `stitch` is left out.
+    """
+    values = {name: value for name, value in result.protocol.items() if name != "stitch"}
     for part in ("short", "long"):
         ends = values.get(part)
         if ends is not None:
@@ -225,6 +228,16 @@ def coverage(result: Results, lengths: range = range(1, _EVER)) -> Iterator[str]
             counts = many(len(kept), "sequence"), many(sum(s.frames for s in kept), "frame")
             line = f"{dataset_label(dataset)} {', '.join(counts)}"
             yield f"{line} ({len(here) - len(kept)} skipped: {skipped})" if skipped else line
+
+
+def cuts_in_words(result: Results, lengths: range = range(1, _EVER)) -> str:
+    """Where scale and shift began anew at scene cuts, "" where they nowhere did."""
+    cut = [
+        f"{one.name} at {', '.join(map(str, one.cuts))}"
+        for one in result.sequences
+        if one.cuts and one.frames in lengths
+    ]
+    return f"Scale and shift begin anew at scene cuts: {'; '.join(cut)}." if cut else ""
 
 
 def many(count: int, noun: str) -> str:
@@ -284,7 +297,8 @@ def _notes(layout: Layout, results: Sequence[Results], rows: Sequence[Row]) -> I
         yield layout.note
     for result in results:
         covered = "; ".join(coverage(result, layout.lengths_of(result)))
-        yield f"{result.method}, measured: {state(shown_conditions(result))}. {covered}."
+        cut = cuts_in_words(result, layout.lengths_of(result))
+        yield f"{result.method}, measured: {state(shown_conditions(result))}. {covered}. {cut}".rstrip()
     lines = [_protocol(result) for result in results]
     if len(set(lines)) > 1:
         yield "The measured rows follow different protocols and must not be compared with each other."

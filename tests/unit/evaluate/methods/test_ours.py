@@ -28,6 +28,7 @@ def test_ours_is_the_shipped_stream(tmp_path: Path) -> None:
     whole = dvd.load(GOLDEN, "cpu", "float32").predict(rgb, (16, 16), 5, 2, 0.25, "continuous")
     np.testing.assert_array_equal(predicted, whole)
     assert [(seam.start, seam.stop) for seam in method.seams] == [(3, 5), (4, 8)]
+    assert method.cuts == []
     list(method.predict(open_sequences("rgbd", write_recording(tmp_path / "b", frames=3))[0]))
     assert method.seams == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 from dvd.evaluate.report.charts import draw
 from dvd.evaluate.report.seam_plots import fits_and_errors, in_words
@@ -53,6 +54,14 @@ def test_older_results_show_what_they_have() -> None:
     assert (shift, r2) == ("", "")
 
 
+def test_cuts_are_told_with_and_without_seams() -> None:
+    (alone,) = in_words(["ours"], {0: replace(NONE, cuts=[7])})
+    assert alone == "ours: scale and shift begin anew at frame 7."
+    first, second = in_words(["ours"], {0: replace(ONE, cuts=[7, 30])})
+    assert first.endswith("begin anew at frames 7, 30.")
+    assert "2 seams, 1 refused, accumulated scale 1.00 … 1.10" in second
+
+
 def test_nothing_is_drawn_or_said_without_seams() -> None:
     assert set(map(draw, fits_and_errors(["row"], {0: NONE}, (0, 39)))) == {""}
     assert list(in_words(["row"], {0: NONE})) == []
@@ -60,8 +69,8 @@ def test_nothing_is_drawn_or_said_without_seams() -> None:
 
 def test_the_words_give_the_means() -> None:
     ours, theirs = in_words(["ours", "row", "theirs"], {0: ONE, 1: NONE, 2: OTHER})
-    assert ours.startswith("ours: 2 seams, 1 refused; ")
+    assert ours.startswith("ours: 2 seams, 1 refused, accumulated scale 1.00 … 1.10; ")
     assert ours.endswith(" 0.03 before alignment, 0.002 after alignment.")
-    assert theirs.startswith("theirs: 1 seam; ")
+    assert theirs.startswith("theirs: 1 seam, accumulated scale 1.00 … 1.10; ")
     (old,) = in_words(["old"], {0: OLD})
     assert old.endswith("difference of disparity over the overlaps 0.001 after alignment.")

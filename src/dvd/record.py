@@ -32,9 +32,9 @@ class Record:
 
     `size` is the height and width at which frames passed through the network, `source_size` those of the input;
     `range` the least and largest disparity at the network's size; `cuts` the first frames of new shots; `shots` how far
-    the scale of each went; `stopped` says why the end was not reached, "" where it was. `source_numbers` are the numbers
-    in the names of an image sequence: `first`, `last`, `step` between neighbours, and the ranges `missing`; None for
-    other inputs.
+    the scale of each went; `stopped` says why the end was not reached, "" where it was. `source_numbers` are the
+    numbers in the names of an image sequence: `first`, `last`, `step` between neighbours, and the ranges `missing`;
+    None for other inputs.
     """
 
     source: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -51,12 +52,10 @@ def mini_need(
 
     `source` is the height and width of the video file that they come from; None where nothing is decoded or encoded.
     """
-    config = MiniConfig()
-    with blueprint():
-        count = _parameters(MiniNetwork(config)) + _parameters(WanVAE(config.vae, encoder=False))
-    count += _folded_parameters(config.transformer)
     activations = MINI_COPIES * window * size[0] * size[1] * dtype.itemsize
-    return Need(PROGRAM_BYTES + count * dtype.itemsize, activations, _waiting(size, window, overlap, source))
+    return Need(
+        PROGRAM_BYTES + _mini_parameters() * dtype.itemsize, activations, _waiting(size, window, overlap, source)
+    )
 
 
 def wan_need(
@@ -74,9 +73,7 @@ def wan_need(
     `source` as in `mini_need`.
     """
     transformer, vae = transformer or TransformerConfig(), vae or VAEConfig()
-    with blueprint():
-        count = _parameters(WanTransformer(transformer)) + _parameters(WanVAE(vae))
-    count += _folded_parameters(transformer)
+    count = _wan_parameters(transformer, vae)
     latent_frames = (window - 1) // vae.time_factor + 1
     frame = vae.dim * vae.dim_mult[0] * size[0] * size[1] * dtype.itemsize * vae.time_factor
     chunk = min(chunk_that_fits(vae, 1, *size, dtype.itemsize, vae_memory(device)), latent_frames)
@@ -117,6 +114,21 @@ def _waiting(size: tuple[int, int], window: int, overlap: int, source: tuple[int
         return waiting
     threads = min((os.cpu_count() or 1) + 1, DECODER_THREADS)
     return waiting + round((SOURCE_BYTES + DECODER_BYTES * threads) * source[0] * source[1])
+
+
+@cache
+def _mini_parameters() -> int:
+    config = MiniConfig()
+    with blueprint():
+        count = _parameters(MiniNetwork(config)) + _parameters(WanVAE(config.vae, encoder=False))
+    return count + _folded_parameters(config.transformer)
+
+
+@cache
+def _wan_parameters(transformer: TransformerConfig, vae: VAEConfig) -> int:
+    with blueprint():
+        count = _parameters(WanTransformer(transformer)) + _parameters(WanVAE(vae))
+    return count + _folded_parameters(transformer)
 
 
 def _parameters(module: torch.nn.Module) -> int:

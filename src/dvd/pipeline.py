@@ -171,7 +171,8 @@ def predict_file(
     what can be told without the model's weights is said before they are read.
     """
     started = time.perf_counter()
-    check_path("source", source, "a video, an image or a folder of frames", InputError)
+    if not isinstance(source, Spooled):
+        check_path("source", source, "a video, an image or a folder of frames", InputError)
     check_path("out", out, "a folder or a file", OutputError)
     formats = _chosen_formats(formats)
     _check_options(options, progress)

@@ -69,11 +69,17 @@ def test_an_animation_keeps_its_times(predict: Run, tmp_path: Path, out: Path) -
     assert times_ms == [0, 40, 240]
 
 
-def test_a_mixed_folder_is_refused_before_a_model_is_loaded(predict: Run, tmp_path: Path, out: Path) -> None:
+def test_a_mixed_folder_is_refused_before_a_model_is_loaded(
+    predict: Run, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object) -> None:
+        raise AssertionError("a model is loaded")
+
+    monkeypatch.setattr("dvd.pipeline.load", load)
     for index in range(3):
         for kind in ("color", "depth"):
             Image.fromarray(picture(index)).save(tmp_path / f"{index}_{kind}.png")
-    outcome = predict(tmp_path, "-o", out, "--model", "absent")
+    outcome = predict(tmp_path, "-o", out)
     assert outcome.status == 2
     (line,) = outcome.errors
     assert f"'{tmp_path}/*_color.png' or '{tmp_path}/*_depth.png'" in line

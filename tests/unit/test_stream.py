@@ -330,7 +330,9 @@ def test_a_stream_that_nobody_iterates_over_starts_no_thread() -> None:
 
 
 def test_the_sizes_and_cuts_of_a_stream_are_seen_while_it_runs() -> None:
-    made = stream([np.zeros((33, 51, 3), np.uint8)] * 7 + [np.full((33, 51, 3), 255, np.uint8)] * 7)
+    rng = np.random.default_rng(0)
+    dark, bright = (rng.integers(low, low + 60, (33, 51, 3), dtype=np.uint8) for low in (0, 190))
+    made = stream([dark] * 7 + [bright] * 7)
     assert made.source_size is None
     next(made)
     assert (made.source_size, made.model_size) == ((33, 51), (32, 64))

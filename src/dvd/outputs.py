@@ -12,6 +12,7 @@ from typing import Any
 
 from dvd.errors import OptionError
 from dvd.export import ExportOptions, Writer, check_format, check_writable, format_of, open_writer, suffix
+from dvd.export.display_range import WholeRange
 from dvd.export.sidecar import read_sidecar, write_sidecar
 from dvd.files import Claim, legal_name, name_that_fits
 from dvd.types import DepthChunk, VideoInfo
@@ -45,6 +46,7 @@ class Outputs:
         self.frames = 0
         self.range = (math.inf, -math.inf)
         """Least and largest disparity so far."""
+        self._shots: list[WholeRange] = []
         self.sidecar = sidecar_path(Path(out), info, formats)
         check_outputs(out, info, formats, options)
         self._earlier = _earlier(self.sidecar, info)
@@ -63,8 +65,17 @@ class Outputs:
     def paths(self) -> tuple[Path, ...]:
         return tuple(writer.path for writer in self.writers)
 
+    @property
+    def shot_ranges(self) -> list[tuple[float, float]]:
+        """The 2 % and 98 % quantiles of each shot's disparity so far, which the range `shot` shows."""
+        return [shot.result() for shot in self._shots]
+
     def write(self, chunk: DepthChunk, pts: Sequence[int]) -> None:
         """Adds finished frames `T h w` at the network's size, shown at `pts`."""
+        if not self._shots or chunk.shot != self._shot:
+            self._shots.append(WholeRange())
+        for frame in chunk.disparity:
+            self._shots[-1].see(frame)
         for writer in self.writers:
             if chunk.shot != self._shot:
                 writer.begin_shot()

@@ -30,11 +30,11 @@ def versions() -> dict[str, str]:
 class Record:
     """One input's prediction.
 
-    `size` is the height and width at which frames passed through the network, `source_size` those of the input;
-    `range` the least and largest disparity at the network's size; `cuts` the first frames of new shots; `shots` how far
-    the scale of each went; `stopped` says why the end was not reached, "" where it was. `source_numbers` are the
-    numbers in the names of an image sequence: `first`, `last`, `step` between neighbours, and the ranges `missing`;
-    None for other inputs.
+    `size` is the height and width at which frames passed through the network, `source_size` those of the input; `range`
+    the least and largest disparity at the network's size, `shot_ranges` the 2 % and 98 % quantiles of each shot; `cuts`
+    the first frames of new shots; `shots` how far the scale of each went; `stopped` says why the end was not reached,
+    "" where it was. `source_numbers` are the numbers in the names of an image sequence: `first`, `last`, `step` between
+    neighbours, and the ranges `missing`; None for other inputs.
     """
 
     source: str
@@ -53,6 +53,7 @@ class Record:
     dtype: str
     dtype_reason: str
     range: tuple[float, float]
+    shot_ranges: Sequence[tuple[float, float]]
     seams: Sequence[Seam]
     cuts: Sequence[int]
     shots: Sequence[Shot]

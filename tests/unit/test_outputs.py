@@ -133,3 +133,13 @@ def test_all_files_of_an_input_have_legal_names_on_windows(tmp_path: Path, monke
     expected = {"mp4": tmp_path / "9_30.mp4", "png16": tmp_path / "9_30_png16"}
     assert output_paths(tmp_path, odd, ["mp4", "png16"]) == expected
     assert sidecar_path(tmp_path, odd) == tmp_path / "9_30.json"
+
+
+def test_every_shot_has_a_range(tmp_path: Path) -> None:
+    outputs = Outputs(tmp_path, info(), ["npz"])
+    for first, shot, level in ((0, 0, 0.1), (2, 0, 0.3), (4, 4, 0.8)):
+        values = np.linspace(level, level + 0.1, 96, dtype=np.float32).reshape(2, 6, 8)
+        outputs.write(DepthChunk(first, values, shot), [first, first + 1])
+    outputs.close()
+    outputs.release()
+    assert outputs.shot_ranges == [pytest.approx((0.1, 0.4), abs=0.02), pytest.approx((0.8, 0.9), abs=0.02)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,7 +107,6 @@ def draw(clip: Path, values: Path, record: Record, options: ExportOptions) -> tu
         values.with_name(name_that_fits(values.stem, ending)) for ending in ("_side_by_side.mp4", "_sheet.png")
     )
     shot_of = shot_of_each_frame(record.frames, record.cuts)
-    ranges = ranges_of_shots(stored_disparity(values), shot_of)
     on_sheet = {round(index * (record.frames - 1) / max(SHEET_CELLS - 1, 1)) for index in range(SHEET_CELLS)}
     cells: list[tuple[int, np.ndarray, np.ndarray, tuple[float, float]]] = []
     with (
@@ -115,7 +114,7 @@ def draw(clip: Path, values: Path, record: Record, options: ExportOptions) -> tu
         SideBySideWriter(video, source.info, options, record.size) as writer,
     ):
         for index, (frame, disparity) in enumerate(zip(source, stored_disparity(values), strict=True)):
-            shown = ranges[shot_of[index]]
+            shown = record.shot_ranges[shot_of[index]]
             writer.write_pairs([frame.rgb], disparity[None], [frame.pts], shown)
             if index in on_sheet:
                 cells.append((index, frame.rgb, disparity, shown))
@@ -127,16 +126,6 @@ def draw(clip: Path, values: Path, record: Record, options: ExportOptions) -> tu
 def shot_of_each_frame(frames: int, cuts: Sequence[int]) -> list[int]:
     """The number of the shot that each frame belongs to; `cuts` are the first frames of all shots but the first."""
     return [bisect_right(cuts, frame) for frame in range(frames)]
-
-
-def ranges_of_shots(disparity: Iterable[np.ndarray], shot_of: Sequence[int]) -> list[tuple[float, float]]:
-    """The disparities that each shot shows as darkest and brightest."""
-    from dvd.export.display_range import WholeRange
-
-    shots: dict[int, WholeRange] = {}
-    for frame, shot in zip(disparity, shot_of, strict=True):
-        shots.setdefault(shot, WholeRange()).see(frame)
-    return [shots[shot].result() for shot in sorted(shots)]
 
 
 def stored_disparity(path: Path) -> Iterator[np.ndarray]:

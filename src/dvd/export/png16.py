@@ -49,7 +49,7 @@ class Png16Writer(FrameFilesWriter):
         if self._clipped:
             total = self.frames * self.size[0] * self.size[1]
             log.warning(
-                "%s: %d of %d pixels lay outside %g … %g and were clipped; set another value range or use npz",
+                "%s: %d of %d pixels lay outside %g … %g and were clipped; use npz or exr, which keep them",
                 self.path,
                 self._clipped,
                 total,

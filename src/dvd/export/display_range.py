@@ -63,24 +63,40 @@ class RollingRange:
 
 
 class WholeRange:
-    """The quantiles of everything seen, from evenly spread samples whose number stays bounded."""
+    """The quantiles of everything seen, from evenly spread samples whose number stays bounded.
+
+    The samples lie in one array: a small one kept for each frame, between the large ones that come and go, would leave
+    holes in the heap that add up to hundreds of megabytes.
+    """
 
     def __init__(self) -> None:
-        self._kept: list[np.ndarray] = []
+        self._samples = np.empty((0, 0), np.float32)
+        self._filled = 0
         self._every = 1
         self._frames = 0
 
     def see(self, frame: np.ndarray) -> None:
-        """Takes note of a frame `H W`."""
+        """Takes note of a frame `H W`; all frames have one size."""
         if self._frames % self._every == 0:
-            self._kept.append(sampled(frame, _SAMPLES_PER_FRAME // 4))
+            self._keep(sampled(frame, _SAMPLES_PER_FRAME // 4))
         self._frames += 1
-        if sum(each.size for each in self._kept) > _SAMPLES_IN_ALL:
-            self._kept = self._kept[::2]
-            self._every *= 2
 
     def result(self) -> tuple[float, float]:
-        return widened(*quantiles(np.concatenate(self._kept)))
+        """Raises ValueError before the first frame."""
+        if not self._filled:
+            raise ValueError("no frame has been seen")
+        return widened(*quantiles(self._samples[: self._filled].ravel()))
+
+    def _keep(self, values: np.ndarray) -> None:
+        if not self._samples.size:
+            self._samples = np.empty((max(_SAMPLES_IN_ALL // values.size, 2), values.size), np.float32)
+        if self._filled == len(self._samples):
+            kept = self._samples[: self._filled : 2].copy()
+            self._samples[: len(kept)] = kept
+            self._filled = len(kept)
+            self._every *= 2
+        self._samples[self._filled] = values
+        self._filled += 1
 
 
 def sampled(frame: np.ndarray, count: int = _SAMPLES_PER_FRAME) -> np.ndarray:

@@ -20,7 +20,7 @@ from dvd.media import open_for_reading, picture_streams
 from dvd.types import MediaFile
 from dvd.video.colour import TRANSPARENT, ToRGB
 from dvd.video.interlace import deinterlaced
-from dvd.video.orientation import UPRIGHT, Orientation, orientation_of
+from dvd.video.orientation import Orientation, orientation_of
 from dvd.video.pictures import FOLDER_RATE
 from dvd.video.pipes import Spooled
 from dvd.video.reader import Raw, UnreadableFrame
@@ -104,7 +104,7 @@ class VideoFile:
                 container.seek(seek_to, stream=stream)
             to_rgb = ToRGB(self._transfer, partial(warn, f"{self.path.name}: {TRANSPARENT}"))
             decoded = self._decoded(container, stream, warn, whole=seek_to is None)
-            orientation = UPRIGHT
+            orientation: Orientation | None = None
             for frame in deinterlaced(decoded, self.time_base):
                 orientation = orientation_of(frame, orientation)
                 if orientation.oblique:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import av
 import numpy as np
@@ -16,13 +16,15 @@ _OBLIQUE = math.cos(math.radians(2))
 class Orientation:
     """Rows and columns are exchanged first if `transposed`, then either is reversed.
 
-    `oblique`: the matrix asks for another angle; this is the nearest orientation.
+    `oblique`: the matrix asks for another angle; this is the nearest orientation. `angle`: the degrees that PyAV gives
+    for the matrix.
     """
 
     transposed: bool = False
     reverse_rows: bool = False
     reverse_columns: bool = False
     oblique: bool = False
+    angle: int = field(default=0, compare=False)
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """`H W C` as stored → upright, a view; `W H C` if `transposed`."""
@@ -33,11 +35,19 @@ class Orientation:
 UPRIGHT = Orientation()
 
 
-def orientation_of(frame: av.VideoFrame, before: Orientation) -> Orientation:
-    """The orientation that the container or the stream gives `frame`, which comes after one with `before`.
+def orientation_of(frame: av.VideoFrame, before: Orientation | None) -> Orientation:
+    """The orientation that the container or the stream gives `frame`, which comes after one with `before`, if any.
 
-    A stream may give it once for all frames up to the next key frame.
+    A stream may give it once for all frames up to the next key frame. The matrix is read only where it may have
+    changed: a frame whose side data were asked for refers to itself, and its memory waits for Python's collector.
     """
+    rotation = frame.rotation
+    if before is not None and (rotation == before.angle or (rotation == 0 and not frame.key_frame)):
+        return before
+    return replace(_orientation_in(frame, before or UPRIGHT), angle=rotation)
+
+
+def _orientation_in(frame: av.VideoFrame, before: Orientation) -> Orientation:
     try:
         matrix = bytes(frame.side_data["DISPLAYMATRIX"])  # type: ignore[typeddict-item]
     except KeyError:

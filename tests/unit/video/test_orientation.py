@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.sidedata.sidedata import SideDataContainer
 from synth import make_video, picture
 
 from dvd.video import open_video
@@ -103,3 +105,18 @@ def test_an_orientation_that_the_stream_itself_gives_lasts_until_it_changes(tmp_
     for index, rgb in enumerate(frames):
         expected = np.rot90(picture(index), 2) if 4 <= index < 8 else picture(index)
         assert np.abs(rgb.astype(int) - expected).mean() < 6, index
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_the_matrix_of_every_frame_is_not_asked_for(tmp_path, rotation):
+    """Asking makes a frame refer to itself, so that a long video would fill the memory between two collections."""
+    path = make_video(tmp_path / "clip.mp4", 40, rotation=rotation)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(path) as video:
+            assert sum(1 for _ in video) == 40
+        kept = [each for each in gc.get_objects() if isinstance(each, SideDataContainer)]
+    finally:
+        gc.enable()
+    assert len(kept) <= 4

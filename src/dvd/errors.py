@@ -45,7 +45,7 @@ ALSO_CALLED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "model": {"mini": ("dvd-mini",), "small": ("dvd-mini",), "dvd": ("dvd-mini", "dvd-1.0", "dvd-1.1")},
 }
-"""What people call a known name elsewhere; spelling alone would lead from "gpu" to "cpu"."""
+"""Names from elsewhere → the known ones; spelling alone would lead from "gpu" to "cpu"."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

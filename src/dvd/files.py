@@ -73,21 +73,20 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
 
     If the block fails, the file that was there before stays. Raises OutputError where the disk refuses.
     """
-    path, aside = Path(path), None
+    path = Path(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = make_aside(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = make_aside(path)
             with aside.open("wb") as file:
                 yield file
             aside.replace(path)
-        except BaseException:
-            if aside is not None:
-                with suppress(OSError):
-                    aside.unlink(missing_ok=True)
-            raise
+        finally:
+            aside.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{path}: {why_refused(error)}") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}); make room, or choose another output folder"
+        ) from error
 
 
 def why_refused(error: Exception) -> str:

@@ -94,7 +94,7 @@ class Thumbnail:
         return self._raw_blocks.std(axis=1)
 
     def _correlation_unmoved(self, other: Thumbnail) -> NDArray[np.float32]:
-        """Of each block with the one at its position in `other`, `rows columns`."""
+        """The correlation of each block with the one at its position in `other`, `rows columns`."""
         return np.einsum("ij,ij->i", self.blocks, other.blocks).reshape(self.rows, self.columns) / BLOCK**2
 
     def _search(self, other: Thumbnail) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

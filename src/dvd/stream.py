@@ -112,10 +112,6 @@ class Stream:
     def source_size(self) -> tuple[int, int] | None:
         return self._sizes.source
 
-    @source_size.setter
-    def source_size(self, size: tuple[int, int]) -> None:
-        self._sizes.source = size
-
     @property
     def model_size(self) -> tuple[int, int] | None:
         return self._sizes.model

@@ -37,7 +37,7 @@ class _Queue(Generic[T]):
         self._ended = self._is_stopped = False
         self._changed = Condition()
         self.failure: BaseException | None = None
-        """What the thread failed with."""
+        """The exception that ended the thread's work."""
 
     @property
     def is_stopped(self) -> bool:

@@ -52,7 +52,7 @@ class ClockJump:
 
 @dataclass
 class Timeline:
-    """What reading finds out about a video's times; it grows while frames are read.
+    """A video's times as far as reading has found them out; it grows while frames are read.
 
     `trimmed`: whether a beginning was cut off on purpose. `last`, `last_duration`: time stamp and duration of the last
     frame read; the duration is None where the source does not say. `ended`: whether that frame is the source's last,

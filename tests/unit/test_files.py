@@ -3,7 +3,6 @@
 import errno
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,17 +35,39 @@ def test_a_long_stem_is_cut_between_characters() -> None:
     assert name_that_fits("é" * 126, ".mp4") == "é" * 125 + ".mp4"
 
 
-def test_a_replaced_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "notes.txt"
-    with replacing(path) as file:
-        file.write(b"first")
-    with suppress(RuntimeError), replacing(path) as file:
-        file.write(b"half of the sec")
-        raise RuntimeError
-    assert path.read_bytes() == b"first"
-    assert [each.name for each in path.parent.iterdir()] == ["notes.txt"]
-    with pytest.raises(OutputError, match=r"a\.txt: its folder cannot be made"), replacing(path / "a.txt"):
+def test_a_file_takes_the_place_of_what_was_there_once_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.json"
+    for text in (b"one", b"two"):
+        with replacing(path) as file:
+            file.write(text)
+        assert path.read_bytes() == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(OSError(28, "No space left on device"), OutputError), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
+def test_nothing_is_left_of_a_file_that_failed(error: BaseException, raised: type, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"one")
+
+    def fail() -> None:
+        with replacing(path) as file:
+            file.write(b"tw")
+            raise error
+
+    with pytest.raises(raised, match=r"a\.json: cannot be written \(No space" if raised is OutputError else None):
+        fail()
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_under_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"a\.txt: cannot be written"), replacing(tmp_path / "notes.txt" / "a.txt"):
         pass
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_why_a_disk_refuses() -> None:

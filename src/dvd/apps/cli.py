@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from dvd.apps.console import show_log
+from dvd.apps.console import escape_what_the_console_lacks, show_log
 from dvd.apps.options import PARSER
 from dvd.apps.signals import EXIT_STATUS, Stopped, stopped_by_signals
 from dvd.errors import DVDError, OptionError, unknown
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     With the process's own, signals that ask it to stop are handled too: a program does that, a library never.
     """
+    escape_what_the_console_lacks()
     show_log()
     try:
         with stopped_by_signals() if argv is None else nullcontext():
@@ -137,5 +138,5 @@ def _fail(message: str, status: int) -> int:
 
 
 def _let_go(stream: TextIO) -> None:
-    """What is still in the buffer would raise once more when Python leaves, and change the exit status."""
+    """Drops the stream's buffer, which would raise once more when Python leaves, and change the exit status."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,4 +1,4 @@
-"""What a person sees: the package's log, one progress bar or lines in its place, and the order between the two."""
+"""The console: the package's log, one progress bar or lines in its place, and the order between the two."""
 
 from __future__ import annotations
 
@@ -49,14 +49,15 @@ def _write(line: str, stream: TextIO) -> None:
         pass  # the terminal was closed; what is finished is still to be kept
 
 
-def show_log() -> None:
-    """Lets the package's log through to the terminal, counting anew what was shown.
-
-    Not every console's encoding has "→", or every letter and byte of a file's name: those are shown as escapes.
-    """
+def escape_what_the_console_lacks() -> None:
+    """Shows escapes where a console's encoding has no "→", or not every letter and byte of a file's name."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def show_log() -> None:
+    """Lets the package's log through to the terminal, counting anew what was shown."""
     log = logging.getLogger("dvd")
     log.setLevel(logging.INFO)
     log.handlers = [handler for handler in log.handlers if not isinstance(handler, _Notices)]

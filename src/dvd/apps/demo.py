@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +83,6 @@ def run(args: argparse.Namespace) -> int:
 
 def bundled_clip() -> Path:
     """The clip that the extra `demo` brings; InputError says how to get it."""
-
     try:
         files = metadata.files(CLIP_PACKAGE) or []
     except metadata.PackageNotFoundError:
@@ -106,7 +105,6 @@ def draw(clip: Path, values: Path, record: Record, options: ExportOptions) -> tu
     video, sheet = (
         values.with_name(name_that_fits(values.stem, ending)) for ending in ("_side_by_side.mp4", "_sheet.png")
     )
-    shot_of = shot_of_each_frame(record.frames, record.cuts)
     on_sheet = {round(index * (record.frames - 1) / max(SHEET_CELLS - 1, 1)) for index in range(SHEET_CELLS)}
     cells: list[tuple[int, np.ndarray, np.ndarray, tuple[float, float]]] = []
     with (
@@ -114,18 +112,13 @@ def draw(clip: Path, values: Path, record: Record, options: ExportOptions) -> tu
         SideBySideWriter(video, source.info, options, record.size) as writer,
     ):
         for index, (frame, disparity) in enumerate(zip(source, stored_disparity(values), strict=True)):
-            shown = record.shot_ranges[shot_of[index]]
+            shown = record.shot_ranges[bisect_right(record.cuts, index)]
             writer.write_pairs([frame.rgb], disparity[None], [frame.pts], shown)
             if index in on_sheet:
                 cells.append((index, frame.rgb, disparity, shown))
     numbers, pictures, disparities, shown_in = (list(column) for column in zip(*cells, strict=True))
     contact_sheet(pictures, disparities, sheet, numbers=numbers, overwrite=True, ranges=shown_in)
     return video, sheet
-
-
-def shot_of_each_frame(frames: int, cuts: Sequence[int]) -> list[int]:
-    """The number of the shot that each frame belongs to; `cuts` are the first frames of all shots but the first."""
-    return [bisect_right(cuts, frame) for frame in range(frames)]
 
 
 def stored_disparity(path: Path) -> Iterator[np.ndarray]:

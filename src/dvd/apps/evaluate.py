@@ -205,7 +205,7 @@ def _write_inputs(args: argparse.Namespace) -> int:
 
 
 def _stated(method: Method, conditions: dict[str, Any]) -> str:
-    """What the method says of itself, and where its way of stitching comes from, in one line."""
+    """One line: the method's own description, and where its way of stitching comes from."""
     values = {**method.describe(), "stitch from": conditions.get("stitch_from")}
     values.pop("licence", None)
     if isinstance(values.get("stitch"), dict):

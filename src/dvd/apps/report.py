@@ -83,7 +83,7 @@ def write_reports(
     """
     from dvd.evaluate.report.page import page
     from dvd.evaluate.report.table_forms import ENDINGS
-    from dvd.evaluate.whole_file import replacing
+    from dvd.files import replacing
 
     texts = {f"tables.{ending}": tables_text(results, form, beside_published) for form, ending in ENDINGS.items()}
     texts["page.html"] = page(results, frames, beside_published)

@@ -15,7 +15,7 @@ STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 ONE_REQUEST_S = 0.5
 """Signals this close together are one request: shells, `timeout` and terminals that close send theirs twice."""
 EXIT_STATUS = 128
-"""What shells add to a signal's number: 130 is Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
+"""Shells add this to a signal's number: 130 is Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
 
 
 class Stopped(KeyboardInterrupt):

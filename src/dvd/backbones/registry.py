@@ -142,7 +142,7 @@ def _existing(text: str) -> Path:
 
 
 def _backbone_in(path: Path) -> str:
-    """What kind of model config.json says is there; without its word it is Wan2.1, in any of its layouts."""
+    """The kind of model that config.json names; Wan2.1, in any of its layouts, where it names none."""
     kind = read_config(path).get("backbone", "wan")
     told = (path if path.is_dir() else path.parent) / "config.json"
     if kind not in BACKBONES:

@@ -135,7 +135,7 @@ def _is_trained_on(sequence: FrameSequence, layout: Layout) -> bool:
 
 
 def _find(layout: Layout, root: Path) -> tuple[Layout, Survey]:
-    """What lies below `root`, and the row that reads it: another one where frames are arranged or packed otherwise."""
+    """The survey of `root`, and the row that reads it: another one where frames are arranged or packed otherwise."""
     layout = _form_of(layout, root)
     found = survey(root, layout.paths)
     packed = layout.packed
@@ -186,7 +186,7 @@ def _nothing(layout: Layout, root: Path, found: Survey) -> str:
 
 
 def _hint(layout: Layout, root: Path) -> str:
-    """What may be the matter: a folder too high or too low, another data set, still packed, or a name that differs."""
+    """Likely causes: a folder too high or too low, another data set, still packed, or a name that differs."""
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         if _has(folder, layout):
             return f"; {folder} holds both: give that"

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any
 
 from dvd.errors import InputError
-from dvd.evaluate.whole_file import replacing
+from dvd.files import replacing
 
 FORMAT = 1
 

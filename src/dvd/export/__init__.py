@@ -2,8 +2,10 @@
 
 base            what every writer promises: nothing half-written stays, what is finished is kept
 mp4             colour-mapped or gray video; `encode` is its encoder, `clock` its time stamps, `audio` its sound
+spool           where frames wait until the range of their shot is known
 picture         the same for a single image, as PNG
-npz, png16, exr the values themselves
+values          size and number format of raw values; npz, png16 and exr keep them
+frame_files     what formats with one file per frame share
 side_by_side, contact_sheet   for looking at results
 colormaps, display_range      how disparity is shown
 sidecar         the JSON beside a result

@@ -35,7 +35,7 @@ _AAC_LAYOUTS = {1: "mono", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _DISK = frozenset((errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)))
 
 _TRIED_PACKETS = 64
-"""Of a track before it is taken; about a second."""
+"""Packets of a track that are tried before it is taken; about a second."""
 
 _IN_FRAGMENTS = {"movflags": "frag_keyframe+delay_moov", "frag_duration": "1000000"}
 """Keeps a muxer that writes to nowhere from keeping the sound in memory."""

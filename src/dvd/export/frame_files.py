@@ -1,4 +1,4 @@
-"""What formats with one file per frame share: a folder of `frame_000000` …, or one file for an image.
+"""One file per frame, for the formats that have such: a folder of `frame_000000` …, or one file for an image.
 
 The frames of a numbered image sequence keep the source's numbers: `shot_1001.png` becomes `frame_1001`.
 """

@@ -1,4 +1,4 @@
-"""What formats of raw values share: the size and the number format of the values, and what the JSON says of them."""
+"""Raw values, for all formats that keep them: their size, their number format, and what the JSON says of both."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from dvd.errors import OutputError
 from dvd.export.colormaps import colour_levels, to_levels
 from dvd.export.display_range import robust_range
 from dvd.export.encode import VideoEncoder
-from dvd.files import make_aside, why_refused
+from dvd.files import make_aside
 from dvd.types import VideoInfo
 
 _GAP = 4
@@ -107,4 +107,6 @@ def _placed(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
     except (OSError, av.FFmpegError) as error:
-        raise OutputError(f"{path}: {why_refused(error)}") from error
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); free some space or choose another folder"
+        ) from error

@@ -37,7 +37,7 @@ _WHITE_IS_ZERO, _UNSIGNED = 0, 1
 _FULL = 65535
 
 _MOTION_PHOTO = re.compile(rb"(?:MotionPhoto|MicroVideo)(?:=\"|>)1")
-"""What the XMP of a photo says whose file ends with a short video."""
+"""Words in the XMP of a photo whose file ends with a short video."""
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 """EXIF orientation → anticlockwise quarter turns, and whether the result is mirrored left to right."""

@@ -129,5 +129,5 @@ def test_sidecar(tmp_path):
     write_sidecar(path, facts)
     assert json.loads(path.read_text()) == {"rate": "24000/1001", "path": str(Path("a/b")), "scale": 0.5, "count": 3}
     assert [each.name for each in tmp_path.iterdir()] == ["clip.json"]
-    with pytest.raises(OutputError, match="its folder cannot be made"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_sidecar(path / "under" / "a.json", facts)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MethodOptions:
-    """What a method may be given; None and "auto" leave it to the method.
+    """The options of all methods; None and "auto" leave the choice to the method.
 
     `size`: least height and width that a network sees, (height, width) in pixels, or "source". `steps`, `ensemble` and
     `seed` are of methods that sample from noise. `space`, `key`, `offset` and `note` are of saved predictions (see

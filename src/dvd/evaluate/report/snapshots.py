@@ -19,7 +19,7 @@ from dvd.errors import InputError
 from dvd.evaluate.report.labels import label
 from dvd.evaluate.report.pictures import WIDEST, Frames
 from dvd.evaluate.results import Results
-from dvd.evaluate.whole_file import replacing
+from dvd.files import replacing
 
 FRAMES = "frames"
 WORST, USUAL = 8, 12

@@ -93,7 +93,7 @@ def need_of(
     source: tuple[int, int] | None = None,
     device: torch.device | None = None,
 ) -> Need:
-    """What an opened model needs, on another `device` than its own where one is given; `source` as in `mini_need`."""
+    """The need of an opened model, on another `device` than its own where one is given; `source` as in `mini_need`."""
     if isinstance(backbone, MiniBackbone):
         return mini_need(size, window, overlap, dtype, source)
     configs = backbone.transformer.config, backbone.vae.config

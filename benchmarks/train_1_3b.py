@@ -86,10 +86,10 @@ def train_once(folder: Path, args: argparse.Namespace) -> None:
     import torch
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
+    from dvd.train.dry_run import memory
     from dvd.train.engine import Stopped
     from dvd.train.loop import train
     from dvd.train.networks import outline
-    from dvd.train.plan import memory
 
     torch.set_num_threads(args.threads)
     recipe = small(folder, args)

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from dvd.arguments import check_name
 from dvd.errors import OptionError
+from dvd.names import DEVICES, DTYPES
 
 if TYPE_CHECKING:
     import torch
 
     from dvd.backbones.base import ModelCard
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 """Instruction sets of x86 with which torch was measured to be faster in bfloat16 than in float32."""

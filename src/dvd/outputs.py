@@ -15,7 +15,7 @@ from dvd.export import ExportOptions, Writer, check_format, check_writable, form
 from dvd.export.display_range import WholeRange
 from dvd.export.sidecar import read_sidecar, write_sidecar
 from dvd.files import Claim, legal_name, name_that_fits
-from dvd.types import DepthChunk, VideoInfo
+from dvd.types import DisparityChunk, VideoInfo
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Outputs:
         """The 2 % and 98 % quantiles of each shot's disparity so far, which the range `shot` shows."""
         return [shot.result() for shot in self._shots]
 
-    def write(self, chunk: DepthChunk, pts: Sequence[int]) -> None:
+    def write(self, chunk: DisparityChunk, pts: Sequence[int]) -> None:
         """Adds finished frames `T h w` at the network's size, shown at `pts`."""
         if not self._shots or chunk.shot != self._shot:
             self._shots.append(WholeRange())

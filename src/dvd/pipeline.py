@@ -19,8 +19,8 @@ from dvd.backbones import registry
 from dvd.backbones.base import Backbone, ModelCard
 from dvd.errors import InputError, OptionError, OutputError
 from dvd.export import ExportOptions
-from dvd.export import formats as known_formats
 from dvd.hardware import choose_device, choose_dtype, device_named, dtype_named
+from dvd.names import FORMATS
 from dvd.outputs import Outputs, check_outputs
 from dvd.record import Record
 from dvd.regressor import Regressor
@@ -28,8 +28,8 @@ from dvd.resize import model_size
 from dvd.stitch import StitchRule, describe_wander
 from dvd.stream import Settings, Size, Stream
 from dvd.threads import Behind
-from dvd.types import DepthChunk
-from dvd.video import Spooled, Video, open_video
+from dvd.types import DisparityChunk
+from dvd.video import PipeCopy, Video, open_video
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +108,7 @@ class Pipeline:
         stitch: str | StitchRule = "default",
         antialias: bool | None = None,
     ) -> Stream:
-        """The same as a generator of `DepthChunk`, in memory that does not grow with the number of frames.
+        """The same as a generator of `DisparityChunk`, in memory that does not grow with the number of frames.
 
         One that is closed, dropped or not used up leaves no thread and reads no further.
         """
@@ -141,7 +141,7 @@ class Result:
 
 
 def predict_file(
-    source: str | Path | Spooled,
+    source: str | Path | PipeCopy,
     out: str | Path,
     model: str | Path | Pipeline = "dvd-mini",
     formats: str | Sequence[str] | None = None,
@@ -171,7 +171,7 @@ def predict_file(
     what can be told without the model's weights is said before they are read.
     """
     started = time.perf_counter()
-    if not isinstance(source, Spooled):
+    if not isinstance(source, PipeCopy):
         check_path("source", source, "a video, an image or a folder of frames", InputError)
     check_path("out", out, "a folder or a file", OutputError)
     formats = _chosen_formats(formats)
@@ -190,7 +190,7 @@ def predict_file(
             times: deque[int] = deque()
             stream = Stream(Regressor(pipeline.backbone), _noting_times(video, times), settings)
 
-            def save(chunk: DepthChunk) -> None:
+            def save(chunk: DisparityChunk) -> None:
                 outputs.write(chunk, [times.popleft() for _ in chunk.disparity])
                 if progress is not None:
                     progress(outputs.frames)
@@ -234,10 +234,8 @@ def _chosen_formats(formats: str | Sequence[str] | None) -> list[str] | None:
     if formats is None:
         return None
     if not isinstance(formats, str | list | tuple | set | frozenset) or not formats:
-        raise OptionError(f"formats is {shown(formats)} but must name one or several of {', '.join(known_formats())}")
-    return [
-        check_name("format", name, known_formats()) for name in ([formats] if isinstance(formats, str) else formats)
-    ]
+        raise OptionError(f"formats is {shown(formats)} but must name one or several of {', '.join(FORMATS)}")
+    return [check_name("format", name, FORMATS) for name in ([formats] if isinstance(formats, str) else formats)]
 
 
 def _check_options(options: ExportOptions | None, progress: Callable[[int], None] | None) -> None:

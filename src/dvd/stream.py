@@ -20,7 +20,7 @@ from dvd.resize import ToModelSize, model_size, to_source_size
 from dvd.shots import by_shot, mark_cuts
 from dvd.stitch import Stitcher, StitchRule, choose_rule
 from dvd.threads import Ahead
-from dvd.types import DepthChunk, Seam, Shot, Window
+from dvd.types import DisparityChunk, Seam, Shot, Window
 from dvd.windows import choose as choose_windows
 from dvd.windows import plan, round_window
 
@@ -124,17 +124,17 @@ class Stream:
     def shots(self) -> list[Shot]:
         return self._stitcher.shots
 
-    def __iter__(self) -> Iterator[DepthChunk]:
+    def __iter__(self) -> Iterator[DisparityChunk]:
         return self
 
-    def __next__(self) -> DepthChunk:
+    def __next__(self) -> DisparityChunk:
         return next(self._chunks)
 
     def close(self) -> None:
         """Stops early: the thread ends and nothing more is read. A stream that is dropped does the same."""
         self._chunks.close()
 
-    def at_model_size(self) -> Iterator[DepthChunk]:
+    def at_model_size(self) -> Iterator[DisparityChunk]:
         """The same chunks before they are resized, `T h w`; iterate over these or over the stream itself, once."""
         settings = self.settings
         # The thread holds the frames and their sizes, not the stream: it ends when the stream is dropped.
@@ -144,7 +144,7 @@ class Stream:
                 rgb = torch.stack(frames, dim=1)[None]  # 1 3 T h w
                 disparity = self._regressor(rgb, settings.tau)[0].transpose(0, 1)  # T C h w
                 settled = self._stitcher.push(window, disparity.cpu().numpy())
-                yield DepthChunk(window.start, settled.mean(axis=1), shot)
+                yield DisparityChunk(window.start, settled.mean(axis=1), shot)
 
     def _windows(self, prepared: Iterable[Tensor]) -> Iterator[tuple[int, Window, list[Tensor]]]:
         """The first frame of a shot with each of its windows and their frames, numbered through the whole video."""
@@ -159,18 +159,18 @@ class Stream:
             for window, frames in plan(shot, settings.window, settings.overlap, settings.rule.last):
                 yield first, window.later(first), frames
 
-    def _at_source_size(self) -> Generator[DepthChunk, None, None]:
+    def _at_source_size(self) -> Generator[DisparityChunk, None, None]:
         for chunk in self.at_model_size():
             yield from self.at_source_size(chunk)
 
-    def at_source_size(self, chunk: DepthChunk) -> Iterator[DepthChunk]:
+    def at_source_size(self, chunk: DisparityChunk) -> Iterator[DisparityChunk]:
         """A chunk at the model's size → the same frames at the source's size, in pieces of bounded memory."""
         assert self.source_size is not None
         height, width = self.source_size
         step = max(1, CHUNK_BYTES // (4 * height * width))
         for first in range(0, len(chunk.disparity), step):
             piece = chunk.disparity[first : first + step]
-            yield DepthChunk(chunk.start + first, to_source_size(piece, self.source_size), chunk.shot)
+            yield DisparityChunk(chunk.start + first, to_source_size(piece, self.source_size), chunk.shot)
 
 
 def _target(size: Size, card: ModelCard) -> tuple[int, int] | None:

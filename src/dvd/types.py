@@ -179,7 +179,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class DepthChunk:
+class DisparityChunk:
     """Finished frames [start, start + T): `disparity` T H W float32, affine-invariant, larger is nearer.
 
     All of them belong to the shot whose first frame is `shot`; scale and shift are common to a shot.

@@ -11,7 +11,7 @@ import pytest
 from dvd.errors import OptionError, OutputError
 from dvd.export import ExportOptions
 from dvd.outputs import Outputs, output_paths, sidecar_path
-from dvd.types import DepthChunk, VideoInfo
+from dvd.types import DisparityChunk, VideoInfo
 
 
 def info(is_image: bool = False) -> VideoInfo:
@@ -64,8 +64,8 @@ def test_stopping_removes_only_folders_that_were_made(tmp_path: Path) -> None:
 
 def test_range_and_count_grow_with_every_piece(tmp_path: Path) -> None:
     outputs = Outputs(tmp_path, info(), ["npz"])
-    outputs.write(DepthChunk(0, np.full((2, 6, 8), 0.25, np.float32)), [0, 1])
-    outputs.write(DepthChunk(2, np.full((1, 6, 8), 0.75, np.float32)), [2])
+    outputs.write(DisparityChunk(0, np.full((2, 6, 8), 0.25, np.float32)), [0, 1])
+    outputs.write(DisparityChunk(2, np.full((1, 6, 8), 0.75, np.float32)), [2])
     outputs.close()
     outputs.release()
     assert outputs.frames == 3
@@ -76,7 +76,7 @@ def test_range_and_count_grow_with_every_piece(tmp_path: Path) -> None:
 def run(folder: Path, formats: list[str], facts: dict[str, object], overwrite: bool = False) -> dict[str, Any]:
     """Writes two frames in the formats, describes them, and returns what the JSON then says."""
     outputs = Outputs(folder, info(), formats, ExportOptions(overwrite=overwrite))
-    outputs.write(DepthChunk(0, np.full((2, 6, 8), 0.25, np.float32)), [0, 1])
+    outputs.write(DisparityChunk(0, np.full((2, 6, 8), 0.25, np.float32)), [0, 1])
     outputs.close()
     about = {"source": "street.mov", "polarity": "larger is nearer", "outputs": [w.facts() for w in outputs.writers]}
     outputs.describe({**about, **facts})
@@ -139,7 +139,7 @@ def test_every_shot_has_a_range(tmp_path: Path) -> None:
     outputs = Outputs(tmp_path, info(), ["npz"])
     for first, shot, level in ((0, 0, 0.1), (2, 0, 0.3), (4, 4, 0.8)):
         values = np.linspace(level, level + 0.1, 96, dtype=np.float32).reshape(2, 6, 8)
-        outputs.write(DepthChunk(first, values, shot), [first, first + 1])
+        outputs.write(DisparityChunk(first, values, shot), [first, first + 1])
     outputs.close()
     outputs.release()
     assert outputs.shot_ranges == [pytest.approx((0.1, 0.4), abs=0.02), pytest.approx((0.8, 0.9), abs=0.02)]

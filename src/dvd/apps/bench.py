@@ -28,7 +28,7 @@ WINDOWS, QUICK_WINDOWS = 3, 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `dvd bench`."""
-    from dvd.hardware import DTYPES
+    from dvd.names import DTYPES
 
     parser.add_argument(
         "--model",

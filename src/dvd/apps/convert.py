@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from dvd.apps.options import one_of
-
-LAYOUTS = ("release", "default", "merged")
+from dvd.names import CHECKPOINT_LAYOUTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="TARGET", type=Path, help="the .safetensors file to write")
     parser.add_argument(
         "--layout",
-        type=one_of("layout", LAYOUTS),
+        type=one_of("layout", CHECKPOINT_LAYOUTS),
         required=True,
         help="release: LoRA everywhere the release has it; default: only where a gradient reaches; merged: none",
     )

@@ -11,17 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from dvd.apps.console import progress_bar
-from dvd.apps.options import STITCHES, add_model_arguments, add_tau, check_values, one_of
+from dvd.apps.options import add_model_arguments, add_tau, check_values, one_of
+from dvd.names import FITS, PROTOCOLS, SCOPES, SPACES, STITCHES
 
 if TYPE_CHECKING:
     from dvd.evaluate.methods.base import Method
     from dvd.evaluate.results import Results
     from dvd.evaluate.sequences import EvalSequence
-
-PROTOCOLS = ("paper", "release-video", "release-image", "video-depth-anything")
-SPACES = ("disparity", "depth")
-SCOPES = ("clip", "frame", "first-window")
-FITS = ("least-squares", "scale", "median")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from dvd.errors import DVDError, unknown
-
-STITCHES = ("default", "continuous", "least-squares", "demo", "benchmark")
-"""The names of `dvd.stitch.RULES`, which is too heavy to import for reading a command line."""
-
+from dvd.names import DEVICES, DTYPES
 
 OWN = "the model's own"
 
@@ -95,8 +92,6 @@ def names(text: str) -> list[str]:
 
 def add_model_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Which model runs (or `several` do), where, and on windows of what size: what the commands share."""
-    from dvd.hardware import DTYPES
-
     help = "a name that `dvd models` lists, or a model folder"
     if several:
         parser.add_argument("--model", nargs="+", default=["dvd-mini"], help=f"{help}; or several")
@@ -113,8 +108,6 @@ def add_model_arguments(parser: argparse.ArgumentParser, several: bool = False) 
 
 def add_window_arguments(parser: argparse.ArgumentParser) -> None:
     """On windows of what size a model runs, and where."""
-    from dvd.hardware import DEVICES
-
     parser.add_argument(
         "--size",
         type=size,

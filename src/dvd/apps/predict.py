@@ -10,21 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dvd.apps.console import announce, hushed, progress_bar
-from dvd.apps.options import STITCHES, add_model_arguments, add_tau, check_values, names, one_of
+from dvd.apps.options import add_model_arguments, add_tau, check_values, names, one_of
 from dvd.errors import DVDError, OptionError, OutputError
+from dvd.names import COLORMAPS, FORMATS, RANGES, STITCHES, VALUES_AT
 
 if TYPE_CHECKING:
     from dvd.export import ExportOptions
     from dvd.pipeline import Pipeline, Result
     from dvd.types import Shot, VideoInfo
-    from dvd.video import Spooled
+    from dvd.video import PipeCopy
 
-FORMATS = ("mp4", "npz", "png16", "exr")
-RANGES = ("shot", "global", "fixed", "rolling")
-VALUES_AT = ("network", "source")
 READERS = {"values_at": ("npz", "png16", "exr"), "half": ("npz", "exr"), "compress": ("npz",)}
 """Options of raw values, and the formats that read them."""
-COLORMAPS = ("turbo", "gray", "viridis", "inferno", "magma", "plasma", "spectral")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -158,14 +155,14 @@ def _refuse_unread(args: argparse.Namespace) -> None:
 
 def _checked(
     args: argparse.Namespace, options: ExportOptions
-) -> tuple[dict[str, tuple[str | Path | Spooled, VideoInfo]], list[str]]:
+) -> tuple[dict[str, tuple[str | Path | PipeCopy, VideoInfo]], list[str]]:
     """The inputs that can be read and written for, before minutes go into a model, and those that cannot.
 
     Inputs that can be read only once are copied for the look and the run.
     """
     from dvd.video import readable_again
 
-    good: dict[str, tuple[str | Path | Spooled, VideoInfo]] = {}
+    good: dict[str, tuple[str | Path | PipeCopy, VideoInfo]] = {}
     failed: list[str] = []
     taken: dict[Path, str] = {}
     if len(args.inputs) > 1:
@@ -191,7 +188,7 @@ def _reporting(source: str, count: int, failed: list[str]) -> Iterator[None]:
         print(f"dvd: {error}", file=sys.stderr)
 
 
-def _glance(source: str | Path | Spooled, start: str | None, end: str | None) -> VideoInfo:
+def _glance(source: str | Path | PipeCopy, start: str | None, end: str | None) -> VideoInfo:
     """What is known after the first frame; its warnings will come when the input is really read."""
     from dvd.video import open_video
 
@@ -219,7 +216,7 @@ def _check_outputs(
 
 
 def _predict(
-    source: str | Path | Spooled, info: VideoInfo, pipeline: Pipeline, options: ExportOptions, args: argparse.Namespace
+    source: str | Path | PipeCopy, info: VideoInfo, pipeline: Pipeline, options: ExportOptions, args: argparse.Namespace
 ) -> Result:
     from dvd.pipeline import predict_file
 

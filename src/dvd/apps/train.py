@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = resolve(args)
     folder = args.output or Path("runs", args.recipe)
     if args.dry_run:
-        from dvd.train.plan import describe_run
+        from dvd.train.dry_run import describe_run
 
         for line in describe_run(recipe, folder):
             print(line)
@@ -67,7 +67,7 @@ def resolve(args: argparse.Namespace) -> Recipe:
 
 def _train(recipe: Recipe, folder: Path, args: argparse.Namespace) -> int:
     from dvd.errors import OptionError
-    from dvd.train.plan import refuse_missing_data
+    from dvd.train.dry_run import refuse_missing_data
 
     if args.processes < 1 or (args.threads is not None and args.threads < 1):
         raise OptionError("--processes and --threads are at least 1")

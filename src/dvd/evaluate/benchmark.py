@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from dvd.errors import InputError, OptionError, OutputError
 from dvd.evaluate import results
 from dvd.evaluate.methods.base import Method
+from dvd.evaluate.predictions import PredictionFile
 from dvd.evaluate.protocol import Protocol
 from dvd.evaluate.report import snapshots
 from dvd.evaluate.report.pictures import Frames
 from dvd.evaluate.results import Results, SequenceResult
 from dvd.evaluate.scoring import Fits, SequenceScores, counted, in_space
 from dvd.evaluate.sequences import EvalFrame, EvalSequence
-from dvd.evaluate.spool import PredictionFile
 from dvd.types import Seam
 
 log = logging.getLogger(__name__)

@@ -17,10 +17,9 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from dvd.errors import OptionError, unknown
-from dvd.metrics import ACCURACY, LEAST_DISPARITY, FitName, Space
-from dvd.stitch import RULES
+from dvd.metrics import ACCURACY, LEAST_DISPARITY
+from dvd.names import FITS, SCOPES, SPACES, STITCHES, FitName, Scope, Space
 
-Scope = Literal["clip", "frame", "first-window"]
 Skip = Literal["sequence", "frame"]
 
 RGB_BOUNDARY = ("rgb_boundary_f1", "rgb_boundary_precision", "rgb_boundary_recall")
@@ -67,11 +66,11 @@ class Protocol:
 
     def __post_init__(self) -> None:
         for kind, value, known in (
-            ("alignment space", self.space, get_args(Space)),
-            ("scope of the alignment", self.scope, get_args(Scope)),
-            ("alignment", self.fit, get_args(FitName)),
+            ("alignment space", self.space, SPACES),
+            ("scope of the alignment", self.scope, SCOPES),
+            ("alignment", self.fit, FITS),
             ("way to skip", self.skip, get_args(Skip)),
-            ("way of stitching", self.stitch, tuple(RULES)),
+            ("way of stitching", self.stitch, STITCHES),
             *(("metric", metric, METRICS) for metric in self.metrics),
         ):
             if value not in known:

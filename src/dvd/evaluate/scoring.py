@@ -16,7 +16,6 @@ from dvd.metrics import (
     ACCURACY,
     Alignment,
     EdgeCounts,
-    Space,
     count_edges,
     pair_alignment_error,
     pair_temporal_difference,
@@ -25,6 +24,7 @@ from dvd.metrics import (
     si_boundary_f1,
     to_depth_m,
 )
+from dvd.names import Space
 
 DENSE = 0.5
 """The scale-invariant boundary score, which needs a dense truth, is taken of frames with at least this share of it."""

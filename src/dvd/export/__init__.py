@@ -14,7 +14,7 @@ sidecar         the JSON beside a result
 from __future__ import annotations
 
 from dvd.export.base import ExportOptions, Writer, check_writable
-from dvd.export.registry import check_format, format_of, formats, open_writer, suffix
+from dvd.export.registry import check_format, format_of, open_writer, suffix
 from dvd.export.sidecar import write_sidecar
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "check_format",
     "check_writable",
     "format_of",
-    "formats",
     "open_writer",
     "suffix",
     "write_sidecar",

@@ -11,23 +11,19 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import av
 import numpy as np
 
 from dvd.errors import OptionError, OutputError, unknown
-from dvd.export.colormaps import COLORMAPS
 from dvd.files import make_aside, remove, why_refused
+from dvd.names import COLORMAPS, RANGES, VALUES_AT, RangeMode, ValuesAt
 from dvd.types import VideoInfo
 
 log = logging.getLogger(__name__)
 
 Size = tuple[int, int]
-RangeMode = Literal["shot", "global", "fixed", "rolling"]
-RANGE_MODES = ("shot", "global", "fixed", "rolling")
-ValuesAt = Literal["network", "source"]
-VALUES_AT = ("network", "source")
 MUCH_SMALLER = 4
 """Raw values are kept at the network's size by default where the source has this many times as many pixels."""
 TO_SOURCE = (
@@ -64,8 +60,8 @@ class ExportOptions:
     compress: bool = False
 
     def __post_init__(self) -> None:
-        if self.range not in RANGE_MODES:
-            raise OptionError(unknown("range", self.range, RANGE_MODES))
+        if self.range not in RANGES:
+            raise OptionError(unknown("range", self.range, RANGES))
         if self.colormap not in COLORMAPS:
             raise OptionError(unknown("colormap", self.colormap, COLORMAPS))
         if self.values_at not in (None, *VALUES_AT):

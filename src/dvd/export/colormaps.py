@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 
 from dvd.errors import OptionError, unknown
+from dvd.names import COLORMAPS
 
 # Coefficients of x⁰ … x⁵ for red, green, blue.
 _TURBO = np.array(
@@ -29,8 +30,6 @@ _ANCHORS = {
     "plasma": "0d0887 46039f 7201a8 9c179e bd3786 d8576b ed7953 fb9f3a fdca26 f0f921",
     "spectral": "5e4fa2 3288bd 66c2a5 abdda4 e6f598 ffffbf fee08b fdae61 f46d43 d53e4f 9e0142",
 }
-
-COLORMAPS = ("turbo", *_ANCHORS)
 
 
 @cache

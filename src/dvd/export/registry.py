@@ -21,11 +21,6 @@ _ENDINGS = {**dict.fromkeys(VIDEO_SUFFIXES, "mp4"), ".npz": "npz", ".png": "png1
 _OTHER_ENDINGS = frozenset((".avi", ".webm", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".hdr", ".ply", ".zarr"))
 
 
-def formats() -> tuple[str, ...]:
-    """The names of all formats."""
-    return tuple(_WRITERS)
-
-
 def suffix(format: str, is_image: bool = False) -> str:
     """What follows the input's name in the output's: `clip` + `.mp4`, `clip` + `_png16` (a folder).
 

@@ -18,7 +18,7 @@ from dvd.metrics.accuracy import (
     silog,
     sq_rel,
 )
-from dvd.metrics.alignment import LEAST_DISPARITY, Alignment, FitName, Medians, ScaleSums, Space, align, to_depth_m
+from dvd.metrics.alignment import LEAST_DISPARITY, Alignment, Medians, ScaleSums, align, to_depth_m
 from dvd.metrics.arrays import Array, Mask
 from dvd.metrics.boundary import si_boundary_f1, si_boundary_recall
 from dvd.metrics.rgb_edges import EdgeCounts, count_edges, rgb_boundary
@@ -38,12 +38,10 @@ __all__ = [
     "Alignment",
     "Array",
     "EdgeCounts",
-    "FitName",
     "Mask",
     "Medians",
     "ScaleSums",
     "SeamError",
-    "Space",
     "abs_rel",
     "align",
     "count_edges",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,12 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from dvd.align import AffineFit, Moments
 from dvd.errors import InputError, OptionError, unknown
 from dvd.metrics.arrays import to_array, to_mask
+from dvd.names import SPACES, FitName, Space
 
 if TYPE_CHECKING:
     from dvd.metrics.arrays import Array, Mask, Values
 
-Space = Literal["disparity", "depth"]
-FitName = Literal["least-squares", "scale", "median"]
 
 LEAST_DISPARITY = 1e-3
 """Aligned disparity is kept above this before it is inverted (spec, "Evaluation")."""
@@ -100,8 +99,8 @@ class Alignment:
     """
 
     def __init__(self, space: Space = "disparity", fit: FitName = "least-squares") -> None:
-        if space not in get_args(Space):
-            raise OptionError(unknown("alignment space", space, get_args(Space)))
+        if space not in SPACES:
+            raise OptionError(unknown("alignment space", space, SPACES))
         if fit not in _FITTERS:
             raise OptionError(unknown("alignment", fit, _FITTERS))
         self.space, self.method = space, fit

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,11 +25,10 @@ from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import WanVAE
 from dvd.backbones.wan.weights import open_weights
 from dvd.errors import OptionError, OutputError, unknown
+from dvd.names import CHECKPOINT_LAYOUTS, CheckpointLayout
 from dvd.train.adapters import adapters_of, base_state, load_adapted, merged_state, release_adapters
 from dvd.train.feeds import drawn
 from dvd.train.settings import AdaptPhase, DecoderPhase, FlowPhase, Recipe
-
-Layout = Literal["release", "default", "merged"]
 
 TRANSFORMER, VAE = "model.safetensors", "Wan2.1_VAE.pth"
 """What the files are called on the hub."""
@@ -83,7 +82,7 @@ def card(recipe: Recipe) -> ModelCard:
     return ModelCard(recipe.name, _licence(recipe), size, window, overlap, tau, summary=recipe.summary)
 
 
-def write_transformer(path: Path, transformer: WanTransformer, layout: Layout) -> None:
+def write_transformer(path: Path, transformer: WanTransformer, layout: CheckpointLayout) -> None:
     """Writes the transformer alone, every name under `pipe.dit.`.
 
     - `release`: LoRA unmerged and in every place where the release has it; what was not adapted has B = 0. Without
@@ -94,8 +93,8 @@ def write_transformer(path: Path, transformer: WanTransformer, layout: Layout) -
     A learned time basis is one name more. OutputError where it cannot be written, OptionError where a config.json
     beside would misstate the alpha.
     """
-    if layout not in get_args(Layout):
-        raise OptionError(unknown("layout", layout, get_args(Layout)))
+    if layout not in CHECKPOINT_LAYOUTS:
+        raise OptionError(unknown("layout", layout, CHECKPOINT_LAYOUTS))
     if layout == "merged":
         save_release(merged_state(transformer), path)
         return
@@ -107,7 +106,7 @@ def write_transformer(path: Path, transformer: WanTransformer, layout: Layout) -
 def convert(
     source: Path,
     target: Path,
-    layout: Layout,
+    layout: CheckpointLayout,
     given: dict[str, Any] | None = None,
     lora: dict[str, Any] | None = None,
 ) -> None:
@@ -155,7 +154,12 @@ def _licence(recipe: Recipe) -> str:
 
 
 def _write_folder(
-    folder: Path, transformer: WanTransformer, vae: WanVAE, card: ModelCard, how: dict[str, Any], layout: Layout
+    folder: Path,
+    transformer: WanTransformer,
+    vae: WanVAE,
+    card: ModelCard,
+    how: dict[str, Any],
+    layout: CheckpointLayout,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_transformer(folder / TRANSFORMER, transformer, layout)

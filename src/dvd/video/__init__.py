@@ -23,15 +23,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from dvd.types import VideoInfo
-from dvd.video.pipes import Spooled, readable_again
+from dvd.video.pipes import PipeCopy, readable_again
 from dvd.video.sources import find_source
 from dvd.video.stream import Video
 from dvd.video.trim import Moment, Trim
 
-__all__ = ["Spooled", "Video", "open_video", "probe", "readable_again"]
+__all__ = ["PipeCopy", "Video", "open_video", "probe", "readable_again"]
 
 
-def open_video(source: str | Path | Spooled, start: Moment | None = None, end: Moment | None = None) -> Video:
+def open_video(source: str | Path | PipeCopy, start: Moment | None = None, end: Moment | None = None) -> Video:
     """Opens SOURCE and decodes the first frame it will give, so that what is wrong is said here.
 
     "-" is standard input; it and named pipes are copied to a temporary file first (`readable_again` does so once for
@@ -49,7 +49,7 @@ def open_video(source: str | Path | Spooled, start: Moment | None = None, end: M
     return Video(find_source(source), Trim.parse(start, end))
 
 
-def probe(source: str | Path | Spooled) -> VideoInfo:
+def probe(source: str | Path | PipeCopy) -> VideoInfo:
     """What is known of SOURCE after decoding one frame. Raises `InputError` as `open_video` does."""
     with open_video(source) as video:
         return video.info

@@ -22,7 +22,7 @@ from dvd.video.colour import TRANSPARENT, ToRGB
 from dvd.video.interlace import deinterlaced
 from dvd.video.orientation import Orientation, orientation_of
 from dvd.video.pictures import FOLDER_RATE
-from dvd.video.pipes import Spooled
+from dvd.video.pipes import PipeCopy
 from dvd.video.reader import Raw, UnreadableFrame
 
 Warn = Callable[[str], None]
@@ -49,7 +49,7 @@ class VideoFile:
 
     numbers = None
 
-    def __init__(self, path: Path, copy: Spooled | None = None) -> None:
+    def __init__(self, path: Path, copy: PipeCopy | None = None) -> None:
         """`copy`: read in the place of `path`, if there is one; it is kept as long as this object is."""
         self.path = path
         self.name = path.stem

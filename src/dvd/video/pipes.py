@@ -28,7 +28,7 @@ _PATIENCE_S = 10
 """How long a pipe may stay silent before it is refused; nobody may ever write into it."""
 
 
-class Spooled:
+class PipeCopy:
     """A temporary copy of an input that can be read only once; it is gone with this object, or when Python ends."""
 
     def __init__(self, source: str | Path) -> None:
@@ -61,23 +61,23 @@ class Spooled:
             raise InputError(f"{self}: nothing came out of it; check the command that writes into it")
 
 
-def readable_again(source: str | Path | Spooled) -> str | Path | Spooled:
+def readable_again(source: str | Path | PipeCopy) -> str | Path | PipeCopy:
     """`source` itself, or a temporary copy where it can be read only once.
 
     Raises `InputError` at once for sockets and devices, and for a terminal as standard input.
     """
-    if isinstance(source, Spooled):
+    if isinstance(source, PipeCopy):
         return source
     if _is_standard_input(source):
         if sys.stdin is None or sys.stdin.isatty():
             raise InputError("standard input: is a terminal; send a video into it: cat clip.mkv | dvd predict -")
-        return Spooled(source)
+        return PipeCopy(source)
     try:
         mode = os.stat(Path(source).expanduser()).st_mode
     except (OSError, ValueError):
         return source
     if stat.S_ISFIFO(mode):
-        return Spooled(Path(source).expanduser())
+        return PipeCopy(Path(source).expanduser())
     if stat.S_ISSOCK(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
         kind = "a socket" if stat.S_ISSOCK(mode) else "a device"
         raise InputError(f"{source}: is {kind}, not a file; record it into a file first")

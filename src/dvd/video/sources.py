@@ -12,7 +12,7 @@ from dvd.video.files import VideoFile
 from dvd.video.kinds import PICTURE_SUFFIXES, RAW_PHOTO_SUFFIXES, VIDEO_SUFFIXES, picture_kind
 from dvd.video.picture_files import contents_of
 from dvd.video.pictures import Pictures, picture_file, picture_series
-from dvd.video.pipes import Spooled, readable_again
+from dvd.video.pipes import PipeCopy, readable_again
 from dvd.video.reader import Source
 from dvd.video.series import natural_order, one_series, shortened
 
@@ -20,10 +20,10 @@ _NUMBER = re.compile(r"%0?\d*d")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def find_source(source: str | Path | Spooled) -> Source:
+def find_source(source: str | Path | PipeCopy) -> Source:
     """The reader for SOURCE. Raises `InputError` where there is nothing to read."""
     source = readable_again(source)
-    if isinstance(source, Spooled):
+    if isinstance(source, PipeCopy):
         if picture_kind(source.file) == "heic":
             raise InputError(
                 f"{source.path}: holds a HEIC picture, which is not read from a pipe; save it to a file first"

@@ -20,9 +20,10 @@ from PIL import Image
 from synth import NTSC_FILM, disparity, info
 
 from dvd.errors import OptionError, OutputError
-from dvd.export import ExportOptions, check_writable, format_of, formats, open_writer, suffix
+from dvd.export import ExportOptions, check_writable, format_of, open_writer, suffix
 from dvd.export.npz import NpzWriter
 from dvd.export.png16 import Png16Writer
+from dvd.names import FORMATS
 from dvd.types import FrameNumbers
 from dvd.video import open_video
 
@@ -49,9 +50,8 @@ def names(folder: Path) -> list[str]:
 
 
 def test_formats_and_endings():
-    assert formats() == ("mp4", "npz", "png16", "exr")
-    assert [suffix(name) for name in formats()] == [".mp4", ".npz", "_png16", "_exr"]
-    assert [suffix(name, is_image=True) for name in formats()] == [".png", ".npz", "_png16.png", ".exr"]
+    assert [suffix(name) for name in FORMATS] == [".mp4", ".npz", "_png16", "_exr"]
+    assert [suffix(name, is_image=True) for name in FORMATS] == [".png", ".npz", "_png16.png", ".exr"]
     assert format_of("a.MP4") == format_of(Path("b/a.mov")) == format_of("a.mkv") == "mp4"
     assert (format_of("a.npz"), format_of("a.png"), format_of("a.exr")) == ("npz", "png16", "exr")
     assert format_of("results") is None
@@ -120,7 +120,7 @@ def test_exr_without_its_library_says_how_to_get_it(tmp_path, monkeypatch):
 def test_an_image_becomes_one_file_in_each_format(tmp_path):
     values = disparity(1)
     kept = []
-    for name in formats():
+    for name in FORMATS:
         path = tmp_path / f"cat{suffix(name, is_image=True)}"
         kept.append(write(name, path, values, is_image=True).path.name)
     assert names(tmp_path) == sorted(kept) == ["cat.exr", "cat.npz", "cat.png", "cat_png16.png"]
@@ -136,7 +136,7 @@ def test_a_video_does_not_fit_into_one_picture(tmp_path):
         open_writer("png16", tmp_path / "out.png", info())
 
 
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("name", FORMATS)
 def test_nothing_lies_at_the_path_before_the_end(tmp_path, name):
     path = tmp_path / f"out{suffix(name)}"
     writer = open_writer(name, path, info())
@@ -149,7 +149,7 @@ def test_nothing_lies_at_the_path_before_the_end(tmp_path, name):
     assert writer.frames == 3
 
 
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("name", FORMATS)
 def test_no_frame_leaves_nothing(tmp_path, name):
     path = tmp_path / f"out{suffix(name)}"
     open_writer(name, path, info()).close()
@@ -159,7 +159,7 @@ def test_no_frame_leaves_nothing(tmp_path, name):
 
 
 @pytest.mark.parametrize("mode", ["rolling", "shot", "global"])
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("name", FORMATS)
 def test_ctrl_c_keeps_what_is_finished(tmp_path, name, mode):
     path = tmp_path / f"out{suffix(name)}"
     writer = open_writer(name, path, info(), ExportOptions(range=mode))
@@ -197,7 +197,7 @@ def test_ctrl_c_while_a_global_range_is_being_encoded(tmp_path, monkeypatch):
     assert decoded(path) == writer.frames == 6
 
 
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("name", FORMATS)
 def test_what_exists_is_kept_unless_told_otherwise(tmp_path, name):
     path = tmp_path / f"out{suffix(name)}"
     write(name, path, disparity(3))
@@ -218,7 +218,7 @@ def test_a_folder_with_other_things_is_never_replaced(tmp_path):
         check_writable(folder, overwrite=True)
 
 
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("name", FORMATS)
 def test_files_that_the_run_did_not_make_are_never_touched(tmp_path, name):
     """Whatever a user calls a file, no temporary name is that name."""
     path = tmp_path / f"out{suffix(name)}"
@@ -230,7 +230,7 @@ def test_files_that_the_run_did_not_make_are_never_touched(tmp_path, name):
     assert all(each.is_dir() or each.read_text() == "mine" for each in mine)
 
 
-@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_file_that_appears_at_the_path_meanwhile_is_left_alone(tmp_path, name):
     path = tmp_path / f"out{suffix(name)}"
     writer = open_writer(name, path, info())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dvd import metrics
 from dvd.align import fit
 from dvd.errors import InputError, OptionError
+from dvd.names import FitName, Space
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -59,7 +60,7 @@ def test_frame_by_frame_is_at_once(seed: int) -> None:
 @pytest.mark.parametrize("space", ["disparity", "depth"])
 @settings(max_examples=20, deadline=None)
 @given(seed=seeds, scale=st.floats(0.01, 100))
-def test_every_fit_undoes_a_scale(space: metrics.Space, name: metrics.FitName, seed: int, scale: float) -> None:
+def test_every_fit_undoes_a_scale(space: Space, name: FitName, seed: int, scale: float) -> None:
     truth_m, mask = clip(seed)
     prediction = scale * (inverse(truth_m) if space == "disparity" else truth_m)
     alignment = metrics.Alignment(space, name)

@@ -18,10 +18,10 @@ from dvd.backbones.base import ModelCard
 from dvd.backbones.mini import MiniConfig, MiniNetwork
 from dvd.backbones.wan.transformer import TransformerConfig
 from dvd.backbones.wan.vae import WanVAE
+from dvd.train.dry_run import memory
 from dvd.train.export import card
 from dvd.train.loop import train
 from dvd.train.networks import outline
-from dvd.train.plan import memory
 from dvd.train.recipes import MINI_FINETUNE
 from dvd.train.settings import ModelSettings, Phase, Recipe, ShardSet, SourceSettings
 

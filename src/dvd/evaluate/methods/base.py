@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from dvd.evaluate.sequences import EvalSequence
-from dvd.metrics import Space
+from dvd.names import Space
 
 
 class Method(Protocol):

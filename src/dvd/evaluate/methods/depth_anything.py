@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvd.errors import ModelError
-from dvd.evaluate.methods.hub import HubMethod, opening, shown_size, weights_folder
+from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, shown_size, weights_folder
 from dvd.evaluate.sequences import EvalSequence
 from dvd.resize import model_size, to_source_size
 
@@ -23,7 +23,7 @@ SMALL = "depth-anything/Depth-Anything-V2-Small-hf"
 
 
 @dataclass
-class DepthAnythingV2(HubMethod):
+class DepthAnythingV2(PretrainedMethod):
     """One of its relative models, by repository or folder.
 
     `size` in the frame's shape, up to a multiple of its patches; None for what the model's preprocessing does (518).

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvd.errors import OptionError
-from dvd.evaluate.methods.hub import HubMethod, opening, require, shown_size, weights_folder
+from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, require, shown_size, weights_folder
 from dvd.evaluate.methods.sampling import check_seed
 from dvd.evaluate.sequences import EvalSequence
-from dvd.metrics import Space
+from dvd.names import Space
 from dvd.resize import model_size
 
 V1_1 = "prs-eth/marigold-depth-v1-1"
 
 
 @dataclass
-class Marigold(HubMethod):
+class Marigold(PretrainedMethod):
     """By repository or folder.
 
     `steps` of denoising and `size`: None for what the checkpoint says, which for the size is a longest side.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dvd.evaluate.methods.sampling import check_anchor, conditioning, kind
 from dvd.evaluate.sequences import EvalSequence
 from dvd.hardware import device_name
-from dvd.metrics import Space
+from dvd.names import Space
 from dvd.pipeline import Pipeline
 from dvd.regressor import Regressor
 from dvd.stream import Size, Stream

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dvd.errors import OptionError, unknown
 from dvd.evaluate.sequences import EvalSequence
-from dvd.metrics import Space
+from dvd.names import Space
 from dvd.stream import CHUNK_BYTES
 
 Size = tuple[int, int]

@@ -13,7 +13,7 @@ from dvd.backbones import registry as models
 from dvd.errors import OptionError, unknown
 from dvd.evaluate.methods.base import Method
 from dvd.evaluate.methods.priors import PRIORS, Prior
-from dvd.metrics import Space
+from dvd.names import Space
 from dvd.stream import Size
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dvd.errors import InputError, OptionError, unknown
 from dvd.evaluate.methods.saved_forms import VIDEOS, Form, form_name, open_form
 from dvd.evaluate.sequences import EvalSequence
-from dvd.metrics import Space
+from dvd.names import SPACES, Space
 from dvd.resize import to_source_size
 from dvd.stream import CHUNK_BYTES
 
@@ -56,8 +56,8 @@ class SavedPredictions:
     def __post_init__(self) -> None:
         """OptionError where `space` is neither disparity nor depth, InputError where `path` does not exist."""
         self.path = Path(self.path).expanduser()
-        if self.space not in get_args(Space):
-            raise OptionError(unknown("space of predictions", self.space, get_args(Space)))
+        if self.space not in SPACES:
+            raise OptionError(unknown("space of predictions", self.space, SPACES))
         if not self.path.exists():
             raise InputError(f"{self.path}: no such file or folder of predictions; check the path")
         self.name = self.name or _stem(self.path)

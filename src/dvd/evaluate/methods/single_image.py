@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dvd.evaluate.methods.sampling import check_anchor, conditioning
 from dvd.evaluate.sequences import EvalSequence
 from dvd.hardware import device_name
-from dvd.metrics import Space
+from dvd.names import Space
 from dvd.pipeline import Pipeline, load
 from dvd.stream import Size
 

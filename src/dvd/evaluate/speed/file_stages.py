@@ -21,7 +21,7 @@ from dvd.regressor import Regressor
 from dvd.resize import ToModelSize, model_size
 from dvd.stitch import RULES, Stitcher
 from dvd.stream import Settings, checked_frame
-from dvd.types import DepthChunk
+from dvd.types import DisparityChunk
 from dvd.video import open_video
 from dvd.windows import plan
 
@@ -118,10 +118,10 @@ class ClipWork:
             for index, frame in enumerate(video):
                 yield resize(checked_frame(frame.rgb, index)), frame.pts
 
-    def _stitched(self) -> Iterator[DepthChunk]:
+    def _stitched(self) -> Iterator[DisparityChunk]:
         stitcher = Stitcher(RULE)
         for window, disparity in self._predicted:
-            yield DepthChunk(window.start, stitcher.push(window, disparity).mean(axis=1))
+            yield DisparityChunk(window.start, stitcher.push(window, disparity).mean(axis=1))
 
 
 def _batch(frames: list[Tensor]) -> Tensor:

@@ -18,8 +18,8 @@ pytest.importorskip("accelerate", reason="the train extra is not installed")
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.train.adapters import Adaptation, adapt
+from dvd.train.dry_run import GIB, KEPT_BY_VAE, PROGRAM, _kept_by_transformer, describe_run, memory
 from dvd.train.networks import Networks, base_dtype, outline
-from dvd.train.plan import GIB, KEPT_BY_VAE, PROGRAM, _kept_by_transformer, describe_run, memory
 from dvd.train.recipes import PAPER, SMOKE, TINY_VAE
 from dvd.train.settings import Recipe
 
@@ -98,7 +98,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from dvd.train.loop import train
 from dvd.train.networks import outline
-from dvd.train.plan import memory
+from dvd.train.dry_run import memory
 from dvd.train.recipes import SMOKE
 torch.set_num_threads(1)
 scale = int(sys.argv[2])

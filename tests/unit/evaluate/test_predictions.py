@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dvd.errors import OutputError
-from dvd.evaluate.spool import PredictionFile
+from dvd.evaluate.predictions import PredictionFile
 
 FRAMES = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
 FULL = Path("/dev/full")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from dvd.errors import ModelError, OptionError
-from dvd.hardware import DTYPES, choose_device, device_name
-from dvd.metrics import Space
+from dvd.hardware import choose_device, device_name
+from dvd.names import DTYPES, Space
 from dvd.stream import Size
 
 CONNECT_TIMEOUT_S = 10.0
@@ -26,7 +26,7 @@ class Fetch(Protocol):
 
 
 @dataclass
-class HubMethod(ABC):
+class PretrainedMethod(ABC):
     """What methods with other people's weights have in common: weights by repository or folder, device, number format.
 
     `size` is the least height and width in pixels that the network sees, "source" for the frame's own, None for what

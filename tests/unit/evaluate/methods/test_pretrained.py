@@ -277,9 +277,9 @@ def test_folders_that_are_not_there_or_hold_no_weights(
 def test_a_missing_library_is_named_with_the_extra_and_the_weights(
     kind: type[DepthAnythingV2] | type[Marigold], library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dvd.evaluate.methods import hub
+    from dvd.evaluate.methods import pretrained
 
-    monkeypatch.setattr(hub, "find_spec", lambda name: None if name == library else name)
+    monkeypatch.setattr(pretrained, "find_spec", lambda name: None if name == library else name)
     with pytest.raises(OptionError) as caught:
         kind("someone/some-model", device="cpu")
     for word in (f"needs {library}", "dvd-depth[compare]", "someone/some-model", "Hugging Face hub"):

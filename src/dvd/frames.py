@@ -29,7 +29,7 @@ def check_frames(frames: Any) -> Iterable[Any]:
     if isinstance(frames, str | os.PathLike):
         path = os.fspath(frames)
         raise InputError(
-            f"frames is the path {path!r}; use dvd.predict({path!r}, out), or give the frames of dvd.open_video(…)"
+            f"frames is the path {path!r}; use dvd.predict_file({path!r}, out), or give the frames of dvd.open_video(…)"
         )
     if isinstance(frames, Image.Image | Frame):
         raise InputError(f"frames is one frame ({type(frames).__name__}); give a list of frames, such as [frame]")
@@ -41,6 +41,13 @@ def check_frames(frames: Any) -> Iterable[Any]:
     if unordered or not iterable:
         raise InputError(f"frames is {shown(frames)}; give an array T H W 3, or a list or generator of frames H W 3")
     return frames
+
+
+def as_frames(frames: Any) -> Any:
+    """Return a single image (PIL, or an array or tensor `H W 3`) as a clip of one frame, anything else unchanged."""
+    shape = tuple(getattr(frames, "shape", ()))
+    single = isinstance(frames, Image.Image) or (len(shape) == 3 and shape[2] == 3)
+    return [frames] if single else frames
 
 
 def checked_frame(frame: Any, index: int) -> NDArray[np.generic]:

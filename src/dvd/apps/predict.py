@@ -16,7 +16,8 @@ from dvd.names import COLORMAPS, FORMATS, RANGES, STITCHES, VALUES_AT
 
 if TYPE_CHECKING:
     from dvd.export import ExportOptions
-    from dvd.pipeline import Pipeline, Result
+    from dvd.pipeline import DVD, Result
+    from dvd.stream import StreamOptions
     from dvd.types import Shot, VideoInfo
     from dvd.video import PipeCopy
 
@@ -100,14 +101,16 @@ def run(args: argparse.Namespace) -> int:
     results: list[Result] = []
     if inputs:
         from dvd.pipeline import load
+        from dvd.stream import StreamOptions
 
-        pipeline = load(args.model, args.device, args.dtype)
-        settings = pipeline.settings(args.size, args.window, args.overlap, args.tau, args.stitch)
-        # Rounded already, so that it is said once and not for every input.
-        args.window, args.overlap = settings.window, settings.overlap
+        model = load(args.model, args.device, args.dtype)
+        stream = StreamOptions(args.size, args.window, args.overlap, args.tau, args.stitch)
+        settled = model.settle(stream)
+        # Rounded here, so that the warning is shown once and not for every input.
+        stream = stream.but(window=settled.window, overlap=settled.overlap)
     for name, (source, info) in inputs.items():
         with _reporting(name, len(args.inputs), failed):
-            results.append(_predict(source, info, pipeline, options, args))
+            results.append(_predict(source, info, model, stream, options, args))
             print(_summary(results[-1]))
     if args.report is not None and results:
         _write_report(args.report, results)
@@ -216,7 +219,12 @@ def _check_outputs(
 
 
 def _predict(
-    source: str | Path | PipeCopy, info: VideoInfo, pipeline: Pipeline, options: ExportOptions, args: argparse.Namespace
+    source: str | Path | PipeCopy,
+    info: VideoInfo,
+    model: DVD,
+    stream: StreamOptions,
+    options: ExportOptions,
+    args: argparse.Namespace,
 ) -> Result:
     from dvd.pipeline import predict_file
 
@@ -224,15 +232,11 @@ def _predict(
         return predict_file(
             source,
             args.output,
-            pipeline,
+            model,
             args.format,
             start=args.start,
             end=args.end,
-            size=args.size,
-            window=args.window,
-            overlap=args.overlap,
-            tau=args.tau,
-            stitch=args.stitch,
+            stream=stream,
             options=options,
             progress=progress,
         )

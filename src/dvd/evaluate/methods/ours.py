@@ -16,7 +16,7 @@ from dvd.hardware import device_name
 from dvd.names import Space
 from dvd.pipeline import Pipeline
 from dvd.regressor import Regressor
-from dvd.stream import Size, Stream
+from dvd.stream import Size, Stream, StreamOptions
 from dvd.types import Seam
 
 
@@ -44,7 +44,7 @@ class Ours:
         self.cuts: list[int] = []
         self._pipeline = pipeline
         check_anchor(pipeline, tau)
-        self._settings = pipeline.settings(size, window, overlap, tau, stitch or "default")
+        self._settings = pipeline.settle(StreamOptions(size, window, overlap, tau, stitch or "default"))
 
     def describe(self) -> dict[str, Any]:
         """Model, licence, device, number format, every setting of the stream, and the steps of a generative model."""
@@ -55,7 +55,7 @@ class Ours:
             "licence": self._pipeline.card.licence,
             "device": f"{self._pipeline.device} ({device_name(self._pipeline.device)})",
             "dtype": self._pipeline.dtype,
-            "size": "source" if settings.target is None else list(settings.target),
+            "size": "source" if settings.least_size is None else list(settings.least_size),
             "window": settings.window,
             "overlap": settings.overlap,
             **conditioning(self._pipeline, settings.tau),

@@ -44,7 +44,7 @@ class SingleImage:
         """Model, licence, device, number format, size and anchor; opens the model. Errors as `dvd.load`."""
         pipeline = self._pipeline
         check_anchor(pipeline, self.tau)
-        settings = pipeline.settings(self.size, tau=self.tau)
+        settings = pipeline.settle(size=self.size, tau=self.tau)
         return {
             "kind": "single images",
             "model": pipeline.card.name,
@@ -52,7 +52,7 @@ class SingleImage:
             "space": self.space,
             "device": f"{pipeline.device} ({device_name(pipeline.device)})",
             "dtype": pipeline.dtype,
-            "size": list(settings.target) if settings.target else "source",
+            "size": list(settings.least_size) if settings.least_size else "source",
             **conditioning(pipeline, settings.tau),
             "window": 1,
         }

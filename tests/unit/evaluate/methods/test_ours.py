@@ -25,7 +25,9 @@ def test_ours_is_the_shipped_stream(tmp_path: Path) -> None:
     predicted = np.concatenate(list(method.predict(sequence)))
     assert predicted.shape == (9, *SIZE)
     rgb = np.stack([frame.rgb for frame in sequence.frames()])
-    whole = dvd.load(GOLDEN, "cpu", "float32").predict(rgb, (16, 16), 5, 2, 0.25, "continuous")
+    whole = dvd.load(GOLDEN, "cpu", "float32").predict(
+        rgb, size=(16, 16), window=5, overlap=2, tau=0.25, stitch="continuous"
+    )
     np.testing.assert_array_equal(predicted, whole)
     assert [(seam.start, seam.stop) for seam in method.seams] == [(3, 5), (4, 8)]
     assert method.cuts == []

@@ -8,11 +8,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from dvd.data.procedural.camera import rotation
-from dvd.data.procedural.raytrace import BARS, DISC, first_hits, hit
-from dvd.data.procedural.scene import Cut, Scene, SceneBuilder, Sky, Stage
-from dvd.data.procedural.shadows import build_tree, is_occluded
-from dvd.data.procedural.textures import TextureBank
+from dvd.scenes.camera import rotation
+from dvd.scenes.scene import Scene, SceneBuilder, Stage
+from dvd.scenes.textures import Sky, TextureBank
+from dvd.scenes.trace import BARS, CAMERA, DISC, Cut, build_tree, first_hits, hit, is_occluded
 
 HEIGHT, WIDTH, FOCAL = 40, 56, 45.0
 TURN = rotation(0.3, -0.15, 0.2)
@@ -24,11 +23,11 @@ def scene_of(build: Callable[[SceneBuilder], None]) -> Scene:
     paint = b.add(b.paint.row())
     assert paint == 0
     build(b)
-    return b.finish("test", Stage((0, 0, 0), (1, 1, 1)), Sky(), (1, 1, 1), (1, 1, 1), 1.0)
+    return b.finish("test", Stage((0, 0, 0), (1, 1, 1)), Sky(), 1.0)
 
 
-def camera() -> np.ndarray:
-    return np.array([*EYE, *TURN.ravel(), FOCAL, FOCAL, (WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+def camera() -> np.record:
+    return np.array([(EYE, TURN, FOCAL, FOCAL, (WIDTH - 1) / 2, (HEIGHT - 1) / 2)], CAMERA)[0]
 
 
 def rays() -> np.ndarray:
@@ -39,7 +38,7 @@ def rays() -> np.ndarray:
 
 
 def traced(scene: Scene) -> np.ndarray:
-    depth, key = first_hits(scene.frames_at(0.0), scene.kinds, scene.shapes, camera(), HEIGHT, WIDTH)
+    depth, key = first_hits(scene.solids_at(0.0), camera(), HEIGHT, WIDTH)
     np.testing.assert_array_equal(np.isfinite(depth), key >= 0)
     return depth
 
@@ -89,10 +88,10 @@ def test_rotated_box_depth_is_exact() -> None:
 def test_cylinder_hits_lie_on_its_surface(taper: float) -> None:
     scene = scene_of(lambda b: b.cylinder((3.0, 0.8, 1.0), (0.5, 0.7, 0.6), 0, (0.5, 0.9, 0.2), taper))
     depth = traced(scene)
-    frame = scene.frames_at(0.0)[0]
+    solid = scene.solids_at(0.0)[0]
     seen = np.isfinite(depth)
     points = EYE + depth[seen][:, None] * rays()[seen]
-    x, y, z = ((points - frame[9:12]) @ frame[:9].reshape(3, 3).T).T
+    x, y, z = ((points - solid["centre"]) @ solid["inverse"].T).T
     radius = 1.0 - taper * (z + 1.0) / 2.0
     side = np.abs(np.hypot(x, y) - np.abs(radius))
     cap = np.where(np.hypot(x, y) <= np.abs(radius) + 1e-9, np.abs(np.abs(z) - 1.0), np.inf)
@@ -107,18 +106,11 @@ def test_nearest_of_several_wins_whatever_the_order() -> None:
         b.ellipsoid((3.0, 1.0, 1.0), (0.5, 0.5, 0.5), 0)
         b.cylinder((4.0, 0.5, 1.0), (0.3, 0.3, 2.0), 0)
 
-    scene = scene_of(several)
-    frames = scene.frames_at(0.0)
-    depth, _ = first_hits(frames, scene.kinds, scene.shapes, camera(), HEIGHT, WIDTH)
-    alone = [
-        first_hits(frames[n : n + 1], scene.kinds[n : n + 1], scene.shapes[n : n + 1], camera(), HEIGHT, WIDTH)[0]
-        for n in range(3)
-    ]
+    solids = scene_of(several).solids_at(0.0)
+    depth, _ = first_hits(solids, camera(), HEIGHT, WIDTH)
+    alone = [first_hits(solids[n : n + 1], camera(), HEIGHT, WIDTH)[0] for n in range(3)]
     np.testing.assert_array_equal(depth, np.minimum.reduce(alone))
-    back = slice(None, None, -1)
-    swapped, _ = first_hits(
-        frames[back].copy(), scene.kinds[back].copy(), scene.shapes[back].copy(), camera(), HEIGHT, WIDTH
-    )
+    swapped, _ = first_hits(solids[::-1].copy(), camera(), HEIGHT, WIDTH)
     np.testing.assert_array_equal(depth, swapped)
 
 
@@ -149,18 +141,16 @@ def test_tree_finds_exactly_what_a_search_finds() -> None:
             turn = (random.uniform(0, 6), random.uniform(-1, 1), random.uniform(-1, 1))
             (b.box, b.ellipsoid, b.cylinder)[n % 3](at, half, 0, turn)
 
-    scene = scene_of(crowd)
-    frames = scene.frames_at(0.0)
-    tree = build_tree(frames)
-    assert sorted(tree[2]) == list(range(60))
+    solids = scene_of(crowd).solids_at(0.0)
+    tree = build_tree(solids)
+    assert sorted(tree.order) == list(range(60))
     grain, stack, blocked = np.random.default_rng(1), np.empty(256, np.int64), 0
     for _ in range(300):
         ray, reach = grain.normal(size=6), grain.uniform(0.2, 4.0)
         expected = False
-        for n in range(60):
-            turn = frames[n, :9].reshape(3, 3)
-            local = (*(turn @ (ray[:3] - frames[n, 9:12])), *(turn @ ray[3:]))
-            expected |= hit(scene.kinds[n], scene.shapes, n, *local, 2e-3)[0] < reach
-        assert is_occluded(ray, reach, frames, scene.kinds, scene.shapes, *tree, stack) == expected
+        for solid in solids:
+            local = (*(solid["inverse"] @ (ray[:3] - solid["centre"])), *(solid["inverse"] @ ray[3:]))
+            expected |= hit(solid, *local, 2e-3)[0] < reach
+        assert is_occluded(ray, reach, solids, tree, stack) == expected
         blocked += expected
     assert 30 < blocked < 270

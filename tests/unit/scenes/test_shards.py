@@ -16,37 +16,36 @@ import numpy as np
 import psutil
 import pytest
 
-from dvd.data.procedural import read_shard, render_clip, render_views, write_shards
-from dvd.data.procedural import shards as writing
 from dvd.errors import InputError, OptionError, OutputError
 from dvd.processes import writer_tag
+from dvd.scenes import read_shard, render, shards, write_shards
 
 SMALL = {"height": 16, "width": 24, "processes": 1, "scenes_per_shard": 2}
 
 
 def test_shards_hold_what_the_renderer_gives(tmp_path: Path) -> None:
-    shards = write_shards(tmp_path, range(5, 8), views=2, **SMALL)
-    assert [shard.name for shard in shards] == ["shard_00000005", "shard_00000007"]
-    first, last = read_shard(shards[0]), read_shard(shards[1])
+    written = write_shards(tmp_path, range(5, 8), views=2, **SMALL)
+    assert [shard.name for shard in written] == ["shard_00000005", "shard_00000007"]
+    first, last = read_shard(written[0]), read_shard(written[1])
     assert first["rgb"].shape == (4, 1, 16, 24, 3)
     assert last["disparity"].shape == (2, 1, 16, 24)
-    expected = render_views(6, 2, 16, 24)
+    expected = render(6, 1, 16, 24, views=2)
     for n, clip in enumerate(expected):
         np.testing.assert_array_equal(first["rgb"][2 + n], clip.rgb)
         np.testing.assert_array_equal(first["disparity"][2 + n], (1 / clip.depth_m).astype(np.float16))
     assert first["disparity"].dtype == np.float16
     assert np.isfinite(np.asarray(first["disparity"])).all()
-    meta = json.loads((shards[0] / "meta.json").read_text())
+    meta = json.loads((written[0] / "meta.json").read_text())
     assert [clip["family"] for clip in meta["clips"][2:]] == [clip.family for clip in expected]
 
 
 def test_finished_shards_are_kept_and_missing_ones_rendered(tmp_path: Path) -> None:
-    shards = write_shards(tmp_path, range(4), frames=2, **SMALL)
-    stamp = (shards[0] / "rgb.npy").stat().st_mtime_ns
-    (shards[1] / "meta.json").unlink()
+    written = write_shards(tmp_path, range(4), frames=2, **SMALL)
+    stamp = (written[0] / "rgb.npy").stat().st_mtime_ns
+    (written[1] / "meta.json").unlink()
     write_shards(tmp_path, range(4), frames=2, **SMALL)
-    assert (shards[0] / "rgb.npy").stat().st_mtime_ns == stamp
-    np.testing.assert_array_equal(read_shard(shards[1])["rgb"][0], render_clip(2, 2, 16, 24).rgb)
+    assert (written[0] / "rgb.npy").stat().st_mtime_ns == stamp
+    np.testing.assert_array_equal(read_shard(written[1])["rgb"][0], render(2, 2, 16, 24)[0].rgb)
     assert not list(tmp_path.glob(".shard*"))
 
 
@@ -82,7 +81,7 @@ def test_what_a_killed_run_left_is_swept_and_what_a_running_one_writes_is_kept(t
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     code = (
-        "from dvd.data.procedural.shards import write_shards\n"
+        "from dvd.scenes import write_shards\n"
         "if __name__ == '__main__':\n"
         f"    write_shards({str(tmp_path / 'shards')!r}, range(4000), 1, 96, 128, 4, processes=2)\n"
     )
@@ -122,9 +121,9 @@ def test_a_signal_does_not_wait_for_the_shards_that_are_still_queued(
     def interrupted(_: object) -> object:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(writing, "as_completed", interrupted)
-    monkeypatch.setattr(writing, "_write", lambda *_: None)
+    monkeypatch.setattr(shards, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(shards, "as_completed", interrupted)
+    monkeypatch.setattr(shards, "_write", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         write_shards(tmp_path, range(8), views=1, **SMALL | {"processes": 2})
     assert ended[0] == {"wait": False, "cancel_futures": True}

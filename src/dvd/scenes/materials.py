@@ -6,19 +6,30 @@ import colorsys
 from dataclasses import dataclass
 from random import Random
 
-from dvd.data.procedural import patterns
-from dvd.data.procedural.textures import TextureBank
+from dvd.scenes.textures import (
+    BRICKS,
+    CHECKER,
+    FACADE,
+    PLAIN,
+    PLANKS,
+    PRINT,
+    ROAD,
+    STAINS,
+    STRIPES,
+    TILES,
+    WHITE,
+    Colour,
+    Material,
+    TextureBank,
+)
 
-Colour = tuple[float, float, float]
-Row = tuple[float, ...]
-WHITE: Colour = (0.8, 0.8, 0.8)
-WOVEN = (patterns.STRIPES, patterns.STRIPES, patterns.CHECKER, patterns.STAINS)
-MASONRY = (*WOVEN, patterns.TILES, patterns.TILES, patterns.BRICKS, patterns.PLANKS)
+WOVEN = (STRIPES, STRIPES, CHECKER, STAINS)
+MASONRY = (*WOVEN, TILES, TILES, BRICKS, PLANKS)
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Draws material rows (patterns.MATERIAL_COLUMNS numbers) from one scene's random stream and textures."""
+    """Draws material rows (MATERIAL_COLUMNS numbers) from one scene's random stream and textures."""
 
     random: Random
     bank: TextureBank
@@ -53,7 +64,7 @@ class Palette:
         a: Colour = WHITE,
         b: Colour = (0.1, 0.1, 0.1),
         *,
-        pattern: int = patterns.PLAIN,
+        pattern: int = PLAIN,
         period: tuple[float, float] = (1.0, 1.0),
         fraction: float = 0.5,
         variation: float = 0.0,
@@ -66,15 +77,31 @@ class Palette:
         shininess: float = 20.0,
         emission: float = 0.0,
         turned: bool = False,
-    ) -> Row:
+    ) -> Material:
         """One row in the order of the column constants of `patterns`."""
         r = self.random
-        fixed = pattern in (patterns.FACADE, patterns.ROAD)
-        shift = (0.0, 0.0) if fixed else (r.uniform(-9, 9), r.uniform(-9, 9))
-        seed = r.randrange(1 << 20)
-        return (
-            *(float(pattern), float(texture), texture_size, *a, *b, *period, fraction, variation, noise, noise_size),
-            *(specular, shininess, emission, float(recolour), *shift, float(turned), float(seed)),
+        fixed = pattern in (FACADE, ROAD)
+        offset_u, offset_v = (0.0, 0.0) if fixed else (r.uniform(-9, 9), r.uniform(-9, 9))
+        return Material(
+            pattern=pattern,
+            texture=texture,
+            texture_size=texture_size,
+            a=a,
+            b=b,
+            period_u=period[0],
+            period_v=period[1],
+            fraction=fraction,
+            variation=variation,
+            noise=noise,
+            noise_size=noise_size,
+            specular=specular,
+            shininess=shininess,
+            emission=emission,
+            recolour=recolour,
+            offset_u=offset_u,
+            offset_v=offset_v,
+            turned=turned,
+            seed=r.randrange(1 << 20),
         )
 
     def photo(self) -> int:
@@ -83,10 +110,10 @@ class Palette:
 
     def crop(self) -> int:
         """A material texture's number, -1 where the bank has none."""
-        first = self.bank.photos
-        return self.random.randrange(first, self.bank.count) if self.bank.count > first else -1
+        first, count = self.bank.photos, len(self.bank.sizes)
+        return self.random.randrange(first, count) if count > first else -1
 
-    def textured(self, colour: Colour, size: tuple[float, float] = (0.4, 2.5), specular: float = 0.0) -> Row:
+    def textured(self, colour: Colour, size: tuple[float, float] = (0.4, 2.5), specular: float = 0.0) -> Material:
         """A colour with the grain of a material or photograph crop, or with noise; sometimes the crop's own colours."""
         r = self.random
         chance = r.random()
@@ -104,7 +131,7 @@ class Palette:
             shininess=r.uniform(8, 60),
         )
 
-    def plain(self, colour: Colour | None = None, specular: float | None = None) -> Row:
+    def plain(self, colour: Colour | None = None, specular: float | None = None) -> Material:
         """Painted or plastic: one colour, a trace of noise, sometimes glossy."""
         r = self.random
         gloss = r.choice((0.0, 0.0, 0.1, 0.4)) if specular is None else specular
@@ -116,12 +143,12 @@ class Palette:
             shininess=r.uniform(10, 90),
         )
 
-    def patterned(self, a: Colour, b: Colour, size: float, kinds: tuple[int, ...] = MASONRY) -> Row:
+    def patterned(self, a: Colour, b: Colour, size: float, kinds: tuple[int, ...] = MASONRY) -> Material:
         """Stripes, checks, tiles, planks or stains of about `size` metres."""
         r = self.random
         pattern = r.choice(kinds)
-        wide = r.uniform(1.0, 5.0) if pattern in (patterns.BRICKS, patterns.PLANKS) else r.uniform(0.8, 1.3)
-        thin = pattern in (patterns.TILES, patterns.BRICKS, patterns.PLANKS)
+        wide = r.uniform(1.0, 5.0) if pattern in (BRICKS, PLANKS) else r.uniform(0.8, 1.3)
+        thin = pattern in (TILES, BRICKS, PLANKS)
         return self.row(
             a,
             b,
@@ -134,7 +161,7 @@ class Palette:
             turned=r.random() < 0.5,
         )
 
-    def wall(self) -> Row:
+    def wall(self) -> Material:
         """Mostly plain paint in light tones, else plaster, paper, brick or tiles."""
         r = self.random
         light = self.colour(0.1, 0.3, (0.0, 0.18), (0.6, 0.97)) if r.random() < 0.75 else self.any_colour()
@@ -146,7 +173,7 @@ class Palette:
         darker = (light[0] * 0.6, light[1] * 0.6, light[2] * 0.6)
         return self.patterned(light, darker if r.random() < 0.7 else self.any_colour(), r.uniform(0.06, 0.4))
 
-    def floor(self) -> Row:
+    def floor(self) -> Material:
         """Planks, tiles, carpet or concrete."""
         r = self.random
         chance = r.random()
@@ -155,7 +182,7 @@ class Palette:
             return self.row(
                 a,
                 (a[0] * 0.3, a[1] * 0.3, a[2] * 0.3),
-                pattern=patterns.PLANKS,
+                pattern=PLANKS,
                 period=(r.uniform(0.5, 1.6), r.uniform(0.06, 0.2)),
                 fraction=r.uniform(0.02, 0.06),
                 variation=r.uniform(0.05, 0.6),
@@ -171,42 +198,42 @@ class Palette:
             return self.patterned(grey, other, r.uniform(0.15, 0.6))
         return self.textured(grey if r.random() < 0.6 else self.any_colour(), (0.5, 2.5), r.choice((0.0, 0.0, 0.15)))
 
-    def wood(self) -> Row:
+    def wood(self) -> Material:
         """A furniture board, sometimes painted or laminated."""
         return self.textured(self.wood_colour(), (0.3, 1.5), self.random.choice((0.0, 0.05, 0.2)))
 
-    def cloth(self) -> Row:
+    def cloth(self) -> Material:
         """Upholstery, blankets, clothes."""
         if self.random.random() < 0.25:
             return self.patterned(self.any_colour(), self.any_colour(), self.random.uniform(0.02, 0.12), WOVEN)
         return self.textured(self.any_colour(), (0.2, 1.0))
 
-    def metal(self) -> Row:
+    def metal(self) -> Material:
         """Grey and glossy."""
         colour = self.colour(0.6, 0.1, (0.0, 0.1), (0.25, 0.8))
         return self.row(
             colour, noise=0.05, specular=self.random.uniform(0.2, 0.9), shininess=self.random.uniform(10, 80)
         )
 
-    def skin(self) -> Row:
+    def skin(self) -> Material:
         """Any human skin tone."""
         return self.row(self.colour(0.06, 0.015, (0.3, 0.6), (0.25, 0.9)))
 
-    def leaves(self) -> Row:
+    def leaves(self) -> Material:
         """Green to autumn."""
         hue = 0.28 if self.random.random() < 0.8 else 0.1
         green = self.colour(hue, 0.06, (0.3, 0.8), (0.2, 0.6))
         return self.row(green, noise=0.35, noise_size=self.random.uniform(0.03, 0.3))
 
-    def picture(self, emission: float = 0.0) -> Row:
+    def picture(self, emission: float = 0.0) -> Material:
         """A photograph fitted to its face; a pattern where there are no photographs."""
         texture = self.photo()
         if texture < 0:
             a, b = self.any_colour(), self.any_colour()
-            return self.row(a, b, pattern=patterns.STAINS, period=(0.3, 0.3), fraction=0.2, emission=emission)
+            return self.row(a, b, pattern=STAINS, period=(0.3, 0.3), fraction=0.2, emission=emission)
         return self.row((1.0, 1.0, 1.0), texture=texture, texture_size=-1.0, recolour=False, emission=emission)
 
-    def print(self, emission: float = 0.0) -> Row:
+    def print(self, emission: float = 0.0) -> Material:
         """Lines of text on paper or on a screen."""
         r = self.random
         paper = self.colour(0.1, 0.5, (0.0, 0.1), (0.75, 1.0)) if r.random() < 0.7 else self.any_colour()
@@ -214,10 +241,10 @@ class Palette:
         ink = self.any_colour() if r.random() < 0.4 else (grey, grey, grey)
         line = r.uniform(0.003, 0.012)
         return self.row(
-            paper, ink, pattern=patterns.PRINT, period=(line * r.uniform(1, 4), line), fraction=0.5, emission=emission
+            paper, ink, pattern=PRINT, period=(line * r.uniform(1, 4), line), fraction=0.5, emission=emission
         )
 
-    def ground(self) -> Row:
+    def ground(self) -> Material:
         """Grass, earth, gravel, sand, snow."""
         r = self.random
         hue = r.choice((0.25, 0.25, 0.1, 0.08, 0.12))
@@ -225,12 +252,10 @@ class Palette:
         if r.random() < 0.4:
             b = self.colour(r.choice((0.25, 0.1)), 0.04, (0.1, 0.5), (0.2, 0.6))
             size = r.uniform(0.5, 6.0)
-            return self.row(
-                a, b, pattern=patterns.STAINS, period=(size, size), fraction=0.4, noise=0.4, noise_size=0.15
-            )
+            return self.row(a, b, pattern=STAINS, period=(size, size), fraction=0.4, noise=0.4, noise_size=0.15)
         return self.textured(a, (0.6, 4.0))
 
-    def facade(self, storey: float) -> Row:
+    def facade(self, storey: float) -> Material:
         """A wall with a grid of windows."""
         r = self.random
         wall = self.colour(0.08, 0.1, (0.05, 0.4), (0.3, 0.9)) if r.random() < 0.8 else self.any_colour()
@@ -239,7 +264,7 @@ class Palette:
         return self.row(
             wall,
             glass,
-            pattern=patterns.FACADE,
+            pattern=FACADE,
             period=(wide, storey),
             fraction=r.uniform(0.35, 0.75),
             variation=0.6,

@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dvd.data.procedural.render import Clip, render_clip, render_views
-from dvd.data.procedural.textures import cached_bank
 from dvd.errors import InputError, OptionError, OutputError
 from dvd.processes import is_being_written, writer_tag
+from dvd.scenes.render import render
 
 logger = logging.getLogger(__name__)
 SCENES_PER_SHARD = 256
@@ -136,14 +135,9 @@ def _is_done(folder: Path, order: ShardOrder) -> bool:
 
 def _write(folder: Path, order: ShardOrder) -> None:
     """Render one shard beside its place, then rename it there, so that an interrupted one never looks finished."""
-    bank = cached_bank(order.textures)
-    size = {"height": order.height, "width": order.width, "family": order.family, "textures": bank}
-    clips: list[Clip] = []
-    for seed in range(order.first, order.stop):
-        if order.frames == 1:
-            clips += render_views(seed, order.views, **size)  # type: ignore[arg-type]
-        else:
-            clips.append(render_clip(seed, order.frames, **size))  # type: ignore[arg-type]
+    views = order.views if order.frames == 1 else 1
+    settings = order.frames, order.height, order.width, views, order.family, order.textures
+    clips = [clip for seed in range(order.first, order.stop) for clip in render(seed, *settings)]
     aside = folder / f".{order.name}.{writer_tag()}"
     about = [{"family": clip.family, "move": clip.move, "moving": clip.moving} for clip in clips]
     try:

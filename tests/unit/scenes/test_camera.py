@@ -1,4 +1,4 @@
-"""Exposure, blur, noise and compression of linear radiance."""
+"""Camera axes, and the exposure, blur, noise and compression of linear radiance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from dvd.data.procedural.look import Look, choose, develop
+from dvd.scenes.camera import Look, develop, draw_look, rotation
 
 PLAIN = Look(1.0, (1.0, 1.0, 1.0), 2.2, 0.0, 1.0, 0.0, (0.0, 0.0), 0.0, 0.0, 0)
 
@@ -19,6 +19,15 @@ def grey(level: float) -> np.ndarray:
 
 def develop_still(look: Look, radiance: np.ndarray) -> np.ndarray:
     return develop(look, radiance, np.random.default_rng(0))
+
+
+def test_camera_axes_are_right_down_forward() -> None:
+    turn = rotation(0.4, -0.2, 0.1)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(turn) == pytest.approx(1.0)
+    level = rotation(0.0, 0.0, 0.0)
+    np.testing.assert_allclose(level[:, 2], (1, 0, 0), atol=1e-12)
+    np.testing.assert_allclose(level[:, 1], (0, 0, -1), atol=1e-12)
 
 
 def test_plain_look_is_the_gamma_curve() -> None:
@@ -36,7 +45,7 @@ def test_more_light_is_never_darker() -> None:
 def test_exposure_adapts_to_the_scene() -> None:
     ramp = np.linspace(0.2, 2.0, 24 * 32, dtype=np.float32).reshape(24, 32, 1).repeat(3, 2)
     for scale in (0.01, 1.0, 100.0):
-        means = [develop_still(choose(Random(seed), ramp * scale), ramp * scale).mean() for seed in range(30)]
+        means = [develop_still(draw_look(Random(seed), ramp * scale), ramp * scale).mean() for seed in range(30)]
         assert 70 < np.median(means) < 190
 
 

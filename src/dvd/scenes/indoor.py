@@ -1,4 +1,4 @@
-"""Living rooms, kitchens, offices, bedrooms and corridors: walls with openings, furniture along them, things on top."""
+"""Furnished rooms, and table tops and floors full of things at close range."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from math import pi
 from random import Random
 
-from dvd.data.procedural import furniture, props
-from dvd.data.procedural.materials import Colour
-from dvd.data.procedural.scene import Motion, Scene, SceneBuilder, Sky, Stage
-from dvd.data.procedural.textures import TextureBank
+from dvd.scenes import things
+from dvd.scenes.scene import Motion, Scene, SceneBuilder, Stage
+from dvd.scenes.textures import STRIPES, Sky, TextureBank
 
 THICKNESS = 0.15
 
@@ -60,14 +59,14 @@ def build_room(random: Random, bank: TextureBank) -> Scene:
         b.sun(direction, (strength, strength * 0.93, strength * 0.8))
     level = random.uniform(0.15, 0.6)
     warm = random.uniform(0.75, 1.05)
-    above: Colour = (level, level * 0.97, level * warm)
-    below: Colour = (level * 0.75, level * 0.7, level * 0.65 * warm)
     bright = random.uniform(1.0, 4.0) if day else 0.03
     sky = Sky(
         zenith=(0.5 * bright, 0.65 * bright, 0.9 * bright),
         horizon=(0.8 * bright, 0.85 * bright, 0.9 * bright),
         photo=b.paint.photo() if random.random() < 0.4 else -1,
         seed=random.randrange(1 << 16),
+        above=(level, level * 0.97, level * warm),
+        below=(level * 0.75, level * 0.7, level * 0.65 * warm),
     )
     stage = Stage(
         (0.3, 0.3, 0.5),
@@ -75,7 +74,7 @@ def build_room(random: Random, bank: TextureBank) -> Scene:
         tuple(b.focus),
         elbow_room=random.uniform(0.3, 1.0),
     )
-    return b.finish("room", stage, sky, above, below, reach=random.uniform(0.6, 1.6))
+    return b.finish("room", stage, sky, reach=random.uniform(0.6, 1.6))
 
 
 def _wall(b: SceneBuilder, length: float, tall: float, paint: int, trim: int) -> Opening:
@@ -124,13 +123,13 @@ def _window_wall(b: SceneBuilder, length: float, tall: float, paint: int, trim: 
                 b.cylinder(at, (w, 0.03, (high + 0.1 - drop) / 2), cloth)
     elif r.random() < 0.3:
         blind = b.paint.row(
-            b.paint.any_colour(), (0.05, 0.05, 0.05), pattern=1, period=(0.05, 1), fraction=0.3, turned=True
+            b.paint.any_colour(), (0.05, 0.05, 0.05), pattern=STRIPES, period=(0.05, 1), fraction=0.3, turned=True
         )
         bottom = low + (high - low) * r.uniform(0.2, 0.8)
         b.box((x, 0.0, (bottom + high) / 2), (half, 0.01, (high - bottom) / 2), b.add(blind))
     if r.random() < 0.5:
         with b.at(x, 0.05, low + 0.005):
-            props.clutter(b, half * 0.9, 0.05, r.randint(1, 4))
+            things.clutter(b, half * 0.9, 0.05, r.randint(1, 4))
     size = 0.5 * min(half, reach)
     light = r.uniform(0.8, 3.5) * half * reach
     b.lamp((x, 0.15, middle + 0.2), (light * 0.9, light * 0.97, light * 1.1), size)
@@ -145,7 +144,7 @@ def _outside(b: SceneBuilder, x: float) -> None:
     b.box((x, -far, far * 0.25 - drop), (far * r.uniform(0.6, 1.5), 0.05, far * r.uniform(0.2, 0.5)), b.add(view))
     if r.random() < 0.5:
         with b.at(x + r.uniform(-3, 3), -far * r.uniform(0.3, 0.8), -drop):
-            props.tree(b, r.uniform(4, 9))
+            things.tree(b, r.uniform(4, 9))
 
 
 def _door_wall(b: SceneBuilder, length: float, tall: float, paint: int, trim: int) -> Opening:
@@ -175,7 +174,7 @@ def _door_wall(b: SceneBuilder, length: float, tall: float, paint: int, trim: in
             b.box((x + side * r.uniform(1.0, 2.5), -far / 2 - 0.1, tall / 2), (0.05, far / 2 - 0.06, tall / 2), back)
         if r.random() < 0.5:
             with b.at(x + r.uniform(-0.4, 0.4), -far, 0):
-                r.choice((lambda: furniture.shelf(b, 0.5, 1.8), lambda: furniture.sofa(b, 0.8)))()
+                r.choice((lambda: things.shelf(b, 0.5, 1.8), lambda: things.sofa(b, 0.8)))()
     return Opening(x - half - 0.1, x + half + 0.1)
 
 
@@ -202,14 +201,14 @@ def _low_item(b: SceneBuilder, half: float, sill: float) -> None:
     r = b.random
     kind = r.random()
     if kind < 0.35:
-        furniture.radiator(b, half)
+        things.radiator(b, half)
     elif kind < 0.7:
         deep, high = r.uniform(0.3, 0.6), sill - 0.03
-        furniture.cupboard(b, half, deep, 0.05, high)
+        things.cupboard(b, half, deep, 0.05, high)
         with b.at(0, deep / 2, high):
-            props.clutter(b, half, deep / 2, r.randint(0, 5))
+            things.clutter(b, half, deep / 2, r.randint(0, 5))
     elif sill > 0.7:
-        furniture.sofa(b, max(half, 0.45))
+        things.sofa(b, max(half, 0.45))
 
 
 def _item(b: SceneBuilder, half: float, tall: float, style: str) -> None:
@@ -224,41 +223,41 @@ def _item(b: SceneBuilder, half: float, tall: float, style: str) -> None:
     everything = tuple(item for items in kinds.values() for item in items)
     kind = r.choice(kinds.get(style, everything))
     if kind == "counter":
-        furniture.counter(b, half)
+        things.counter(b, half)
     elif kind == "fridge":
-        furniture.cupboard(b, min(half, 0.32), 0.62, 0.03, r.uniform(1.2, 2.0))
+        things.cupboard(b, min(half, 0.32), 0.62, 0.03, r.uniform(1.2, 2.0))
     elif kind == "shelf":
-        furniture.shelf(b, min(half, 0.9), r.uniform(0.8, min(2.2, tall - 0.2)))
+        things.shelf(b, min(half, 0.9), r.uniform(0.8, min(2.2, tall - 0.2)))
     elif kind == "cupboard":
         high = r.uniform(0.7, min(2.2, tall - 0.1))
-        furniture.cupboard(b, half, r.uniform(0.35, 0.6), 0.04, high)
+        things.cupboard(b, half, r.uniform(0.35, 0.6), 0.04, high)
         with b.at(0, 0.2, high):
-            props.clutter(b, half, 0.12, r.randint(0, 3))
+            things.clutter(b, half, 0.12, r.randint(0, 3))
     elif kind in ("low", "television"):
-        furniture.cupboard(b, half, r.uniform(0.3, 0.45), 0.05, 0.55)
+        things.cupboard(b, half, r.uniform(0.3, 0.45), 0.05, 0.55)
         with b.at(0, 0.2, 0.55):
-            props.clutter(b, half, 0.15, r.randint(1, 5))
+            things.clutter(b, half, 0.15, r.randint(1, 5))
         if kind == "television":
             with b.at(0, 0.12, 0.55, pi):
-                props.monitor(b)
+                things.monitor(b)
         else:
             _hang(b, half, tall)
     elif kind in ("sofa", "armchair"):
-        furniture.sofa(b, max(half, 0.45) if kind == "sofa" else 0.45)
+        things.sofa(b, max(half, 0.45) if kind == "sofa" else 0.45)
         _hang(b, half, tall)
     elif kind == "bed":
-        furniture.bed(b, max(0.45, min(half, 0.95)))
+        things.bed(b, max(0.45, min(half, 0.95)))
     elif kind == "desk":
-        furniture.desk(b, max(half, 0.5))
+        things.desk(b, max(half, 0.5))
     elif kind == "plant":
         with b.at(0, 0.35):
-            props.plant(b, r.uniform(0.5, 1.4))
+            things.plant(b, r.uniform(0.5, 1.4))
     elif kind == "lamp":
-        furniture.floor_lamp(b)
+        things.floor_lamp(b)
     elif kind == "radiator":
-        furniture.radiator(b, half)
+        things.radiator(b, half)
     elif kind == "narrow":
-        furniture.cupboard(b, half, 0.25, 0.05, r.uniform(0.6, 1.8))
+        things.cupboard(b, half, 0.25, 0.05, r.uniform(0.6, 1.8))
     elif kind == "boxes":
         for _ in range(r.randint(1, 4)):
             size = (r.uniform(0.1, 0.3), r.uniform(0.1, 0.25), r.uniform(0.1, 0.3))
@@ -287,7 +286,7 @@ def _hang(b: SceneBuilder, half: float, tall: float) -> None:
     else:
         b.box((0, 0.12, z), (half * 0.7, 0.12, 0.012), b.add(b.paint.wood()))
         with b.at(0, 0.12, z + 0.012):
-            props.clutter(b, half * 0.65, 0.06, r.randint(1, 5))
+            things.clutter(b, half * 0.65, 0.06, r.randint(1, 5))
 
 
 def _middle(b: SceneBuilder, wide: float, deep: float, style: str) -> None:
@@ -305,7 +304,7 @@ def _middle(b: SceneBuilder, wide: float, deep: float, style: str) -> None:
             ):
                 low = style == "living" and r.random() < 0.7
                 half = (r.uniform(0.4, 1.0), r.uniform(0.35, 0.5))
-                furniture.table(b, *half, r.uniform(0.38, 0.5) if low else r.uniform(0.7, 0.8))
+                things.table(b, *half, r.uniform(0.38, 0.5) if low else r.uniform(0.7, 0.8))
                 for _ in range(0 if low else r.randint(0, 5)):
                     side = r.choice((-1, 1))
                     if r.random() < 0.75:
@@ -313,15 +312,15 @@ def _middle(b: SceneBuilder, wide: float, deep: float, style: str) -> None:
                     else:
                         x, y, yaw = -side * (half[0] + r.uniform(-0.1, 0.4)), 0.0, -pi / 2
                     with b.at(x, y, 0, yaw + (0 if side > 0 else pi) + r.uniform(-0.4, 0.4)):
-                        furniture.chair(b)
+                        things.chair(b)
     for _ in range(r.choice((0, 0, 1, 3))):
         with b.at(wide * r.uniform(0.15, 0.85), deep * r.uniform(0.15, 0.85), 0, r.uniform(0, 2 * pi)):
-            r.choice((furniture.chair, props.carton, props.ball, props.books, props.plant))(b)
+            r.choice((things.chair, things.carton, things.ball, things.books, things.plant))(b)
     for _ in range(r.choice((0, 0, 0, 1, 1, 2))):
         heading = r.uniform(0, 2 * pi)
         with b.at(wide * r.uniform(0.2, 0.8), deep * r.uniform(0.2, 0.8), 0, heading - pi / 2):
             walking = r.choice((0.0, 0.5, 1.0))
-            props.person(b, walking=walking, heading=heading, sitting=walking == 0.0 and r.random() < 0.3)
+            things.person(b, walking=walking, heading=heading, sitting=walking == 0.0 and r.random() < 0.3)
     if r.random() < 0.15:
         size = r.uniform(0.08, 0.25)
         with b.moving(Motion((r.uniform(-1, 1), r.uniform(-1, 1), 0.0))):
@@ -351,3 +350,71 @@ def _ceiling_lights(b: SceneBuilder, wide: float, deep: float, tall: float) -> N
                 lit += 1
                 power = r.uniform(1.0, 4.0) * max(1.0, wide * deep / 16) ** 0.5
                 b.lamp((x, y, z - 0.18), (power, power * (0.5 + 0.5 * warm), power * warm), 0.12)
+
+
+def build_clutter(random: Random, bank: TextureBank) -> Scene:
+    """One surface with many things on it."""
+    b = SceneBuilder(random, bank)
+    on_floor = random.random() < 0.3
+    tall = 0.0 if on_floor else random.uniform(0.4, 1.0)
+    room = random.uniform(1.2, 4.0)
+    floor, wall = b.add(b.paint.floor()), b.add(b.paint.wall())
+    b.box((0, 0, -0.1), (6, 6, 0.1), floor)
+    b.box((0, 0, 2.7), (6, 6, 0.1), b.add(b.paint.row((0.8, 0.8, 0.78))))
+    for n in range(4):
+        away = room if n == 0 else random.uniform(room, 5.0)
+        with b.at(0, 0, 0, n * pi / 2):
+            own = wall if random.random() < 0.7 else b.add(b.paint.wall())
+            b.box((0, away + 0.1, 1.3), (6, 0.1, 1.3), own)
+            if random.random() < 0.35:
+                view = b.paint.picture(random.uniform(0.8, 2.0)) if random.random() < 0.6 else b.paint.row(emission=1.5)
+                b.box(
+                    (random.uniform(-1, 1), away, 1.5),
+                    (random.uniform(0.3, 1.0), 0.01, random.uniform(0.3, 0.7)),
+                    b.add(view),
+                )
+            with b.at(random.uniform(-0.8, 0.8), away - 0.01, 0, pi):
+                kind = random.random()
+                if kind < 0.25:
+                    things.shelf(b, 0.8, 1.9)
+                elif kind < 0.45:
+                    things.cupboard(b, 0.9, 0.4, 0, random.uniform(0.8, 2.0))
+                elif kind < 0.6:
+                    things.counter(b, 1.2)
+                elif kind < 0.7:
+                    things.sofa(b, 0.9)
+    wide, deep = random.uniform(0.4, 1.0), random.uniform(0.3, 0.6)
+    if not on_floor:
+        things.table(b, wide, deep, tall)
+    with b.at(0, 0, tall):
+        things.clutter(b, wide, deep, random.randint(6, 26))
+    for _ in range(random.choice((0, 1, 2))):
+        with b.at(
+            random.uniform(-1.2, 1.2), random.choice((-1, 1)) * random.uniform(0.7, 1.2), 0, random.uniform(0, 6)
+        ):
+            random.choice((things.chair, things.carton, things.plant, things.ball))(b)
+    if random.random() < 0.3:
+        with b.at(random.uniform(-0.8, 0.8), deep + 0.35, 0, pi):
+            things.person(b, sitting=random.random() < 0.5)
+    if random.random() < 0.35:
+        size = random.uniform(0.03, 0.1)
+        with b.moving(Motion((random.uniform(-0.6, 0.6), random.uniform(-0.4, 0.4), 0.0), spin=random.uniform(-2, 2))):
+            b.ellipsoid(
+                (0, 0, tall + size), (size,) * 3, b.add(b.paint.patterned((0.8, 0.8, 0.8), b.paint.any_colour(), size))
+            )
+    for _ in range(random.randint(1, 2)):
+        power = random.uniform(0.8, 3.0)
+        warm = random.uniform(0.6, 1.0)
+        at = (random.uniform(-1.5, 1.5), random.uniform(-1.5, 1.0), random.uniform(1.6, 2.6))
+        b.lamp(at, (power, power * (0.5 + 0.5 * warm), power * warm), random.uniform(0.05, 0.4))
+    level = random.uniform(0.15, 0.6)
+    grey = random.uniform(0.2, 1.5)
+    sky = Sky(
+        zenith=(grey, grey, grey),
+        horizon=(grey, grey, grey),
+        above=(level, level * 0.97, level * 0.93),
+        below=(level * 0.6, level * 0.56, level * 0.5),
+    )
+    focus = tuple(point for point in b.focus if abs(point[0]) < 1.1 and abs(point[1]) < 1.1)
+    stage = Stage((-1.0, -1.3, tall + 0.15), (1.0, 0.4, tall + 0.9), focus, walking=False)
+    return b.finish("clutter", stage, sky, reach=random.uniform(0.15, 0.6))

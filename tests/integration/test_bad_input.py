@@ -136,7 +136,7 @@ def test_what_the_command_line_asks_for_is_refused_before_the_model_is_opened(
     predict: Run, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dvd.backbones.registry.load", lambda *_: pytest.fail("the weights were read"))
-    monkeypatch.setattr("dvd.export.exr.find_spec", lambda name: None)
+    monkeypatch.setattr("dvd.export.writer.find_spec", lambda name: None)
     assert_refused(predict(clip, "-o", out, "--format", "exr"), "exr needs the OpenEXR library", "dvd-depth[exr]")
     assert_refused(predict(clip, "-o", out / "depth.exr"), "exr needs the OpenEXR library")
     assert_refused(predict(clip, "-o", out, "--window", 9, "--overlap", 9), "overlap is 9")
@@ -231,7 +231,7 @@ def test_a_disk_that_is_full_at_once_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(NpzWriter, "_put", full)
+    monkeypatch.setattr(NpzWriter, "add", full)
     assert_refused(predict(clip, "-o", out, "--format", "npz"), "clip.npz", "the disk is full", "free some space")
     assert left(out) == []
 

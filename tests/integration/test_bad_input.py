@@ -136,7 +136,7 @@ def test_impossible_options_are_refused_before_the_model_is_opened(
     predict: Run, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dvd.backbones.registry.load", lambda *_: pytest.fail("the weights were read"))
-    monkeypatch.setattr("dvd.export.exr.find_spec", lambda name: None)
+    monkeypatch.setattr("dvd.export.writer.find_spec", lambda name: None)
     assert_refused(predict(clip, "-o", out, "--format", "exr"), "exr needs the OpenEXR library", "dvd-depth[exr]")
     assert_refused(predict(clip, "-o", out / "depth.exr"), "exr needs the OpenEXR library")
     assert_refused(predict(clip, "-o", out, "--window", 9, "--overlap", 9), "overlap is 9")
@@ -225,13 +225,11 @@ def test_a_file_name_with_an_unwritable_ending(predict: Run, clip: Path, tmp_pat
     assert_refused(predict(clip, clip, tmp_path / "b.mp4", "-o", tmp_path / "a.npz"), "a.npz", "several inputs")
 
 
-def test_a_full_disk_leaves_nothing(
-    predict: Run, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_nothing(predict: Run, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(NpzWriter, "_put", full)
+    monkeypatch.setattr(NpzWriter, "add", full)
     assert_refused(predict(clip, "-o", out, "--format", "npz"), "clip.npz", "the disk is full", "free some space")
     assert left(out) == []
 

@@ -13,7 +13,7 @@ from PIL import Image
 from synth import NTSC_FILM, make_video, packets, picture
 
 import dvd as product
-from dvd.apps.demo import bundled_clip, stored_disparity
+from dvd.apps.demo import bundled_clip
 from dvd.errors import DVDError
 
 from .conftest import GOLDEN, SMALL, Run
@@ -186,14 +186,6 @@ def test_the_demo_makes_its_three_files(dvd: Run, tmp_path: Path) -> None:
     assert all(name in outcome.out for name in names)
     assert "frames per second" in outcome.out
     assert dvd("demo", "--clip", clip, "-o", tmp_path / "demo", *SMALL).status == 0, "a second demo replaces the first"
-
-
-def test_stored_values_come_back_frame_by_frame(predict: Run, tmp_path: Path) -> None:
-    clip = make_video(tmp_path / "clip.mp4", 5)
-    assert predict(clip, "-o", tmp_path / "clip.npz").status == 0
-    np.testing.assert_array_equal(
-        np.stack(list(stored_disparity(tmp_path / "clip.npz"))), values(tmp_path / "clip.npz")
-    )
 
 
 def test_the_demo_without_its_clip_says_how_to_get_it(

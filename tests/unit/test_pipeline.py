@@ -305,9 +305,7 @@ def test_a_later_failure_keeps_whole_files_of_the_finished_frames(
     assert (facts["stopped"], facts["frames"]) == (why, 24)
 
 
-def test_a_disk_error_stops_the_network_soon(
-    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_error_stops_the_network_soon(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = Bright()
     backbone.seconds = 0.02
 

@@ -14,13 +14,11 @@ import pytest
 from synth import disparity, make_video, packets
 
 from dvd.export import open_writer
-from dvd.export.placement import Placement
-from dvd.types import ClockJump
 from dvd.video import open_video
 
 
 def convert(source: Path, target: Path, **trim) -> dict:
-    """Writes a made-up disparity for every frame of `source`; returns the writer's facts."""
+    """Write a made-up disparity for every frame of `source`; return the writer's facts."""
     with open_video(source, **trim) as video, open_writer("mp4", target, video.info) as writer:
         for frame in video:
             writer.write(disparity(1, video.info.height, video.info.width), [frame.pts])
@@ -33,17 +31,17 @@ def times(path: Path, kind: str) -> list[float]:
 
 
 def rewritten(path: Path, target: Path, change: Callable[[int, av.Packet], av.Packet | None]) -> Path:
-    """Copies a file; `change` gets the number of each sound packet and may return another one or None."""
+    """Copy a file; `change` gets the index of each sound packet and may return another packet or None."""
     with av.open(str(path)) as source, av.open(str(target), "w") as out:
         streams = {each.index: out.add_stream_from_template(each) for each in source.streams}
-        number = 0
+        count = 0
         for packet in source.demux():
             if not packet.size:
                 continue
             index, kept = packet.stream.index, packet
             if packet.stream.type == "audio":
-                kept = change(number, packet)
-                number += 1
+                kept = change(count, packet)
+                count += 1
             if kept is not None:
                 kept.stream = streams[index]
                 out.mux(kept)
@@ -51,21 +49,21 @@ def rewritten(path: Path, target: Path, change: Callable[[int, av.Packet], av.Pa
 
 
 def broken(packet: av.Packet) -> av.Packet:
-    """A packet of as many other bytes."""
+    """Return a packet of the same length with other bytes."""
     other = av.Packet(bytes((37 * index + 11) % 256 for index in range(packet.size)))
     other.pts, other.dts, other.duration, other.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
     return other
 
 
 def unknown_codec(path: Path) -> Path:
-    """Renames the codec of an mp4's or mov's sound, in place."""
+    """Rename the codec of an mp4's or mov's sound, in place."""
     content = path.read_bytes()
     path.write_bytes(content.replace(b"mp4a", b"zpac").replace(b"esds", b"zsds"))
     return path
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-def test_an_unknown_codec_is_left_out_and_said_once(tmp_path, caplog, suffix):
+def test_an_unknown_codec_is_left_out_and_logged_once(tmp_path, caplog, suffix):
     source = unknown_codec(make_video(tmp_path / "in.mov", 10, audio="aac"))
     with caplog.at_level(logging.WARNING, logger="dvd.export"):
         facts = convert(source, tmp_path / f"out{suffix}")
@@ -135,7 +133,7 @@ def test_sound_that_cannot_be_decoded_anywhere_is_left_out(tmp_path):
     assert len(times(tmp_path / "out.mov", "video")) == 10
 
 
-def test_a_gap_of_sound_that_is_written_anew_stays_a_gap(tmp_path):
+def test_a_gap_stays_a_gap_when_sound_is_encoded_again(tmp_path):
     whole = make_video(tmp_path / "whole.mkv", 100, audio="flac")
     source = rewritten(whole, tmp_path / "in.mkv", lambda n, packet: None if 10 <= n < 25 else packet)
     convert(source, tmp_path / "out.mov")
@@ -183,42 +181,6 @@ def test_joined_streams_stay_in_step(tmp_path, name, more):
     assert steps.max() == pytest.approx(0.04, abs=1e-3)
     assert np.diff(heard).max() < 0.1
     assert heard[-1] == pytest.approx(shown[-1], abs=0.15)
-
-
-def test_placement_follows_the_jumps_of_the_pictures():
-    """Pictures and sound of three parts of ten seconds; the second starts at 0 again, the third leaps."""
-    jumps = [ClockJump(0, 10_000), ClockJump(90_000, 20_000)]
-    placement = Placement(jumps, Fraction(1, 1000))
-    second = Fraction(1, 50)
-    stamps = [start + second * index for start in (0, 0, 90) for index in range(500)]
-    for index, stamp in enumerate(stamps):
-        time = placement.of(stamp, None)
-        assert time == second * index
-        placement.passed(time + second)
-
-
-def test_placement_waits_for_a_jump_that_is_not_known_yet():
-    jumps: list[ClockJump] = []
-    placement = Placement(jumps, Fraction(1, 1000))
-    placement.passed(Fraction(10))
-    assert placement.of(Fraction(0), Fraction(9)) is None
-    jumps.append(ClockJump(40, 10_040))
-    assert placement.of(Fraction(0), Fraction(9)) == 10
-
-
-def test_sound_whose_clock_alone_jumps_goes_on_where_it_was():
-    placement = Placement([], Fraction(1, 1000))
-    placement.passed(Fraction(10))
-    assert placement.of(Fraction(0), Fraction(12)) is None
-    assert placement.of(Fraction(0), Fraction(16)) == 10
-    placement.passed(Fraction(11))
-    assert placement.of(Fraction(1), Fraction(16)) == 11
-
-
-def test_a_silent_stretch_is_no_jump():
-    placement = Placement([], Fraction(1, 1000))
-    placement.passed(Fraction(10))
-    assert placement.of(Fraction(30), Fraction(10)) == 30
 
 
 def test_no_writer_leaves_a_file_open(tmp_path):

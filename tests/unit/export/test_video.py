@@ -11,14 +11,14 @@ import pytest
 from synth import NTSC_FILM, disparity, info, make_video, mp4_boxes, packets
 
 from dvd.export import ExportOptions, open_writer
-from dvd.export.colormaps import apply
-from dvd.export.side_by_side import SideBySideWriter
+from dvd.export.display import coloured
+from dvd.export.video import SideBySideWriter
 from dvd.resize import to_source_size
 from dvd.video import open_video
 
 
 def convert(source: Path, target: Path, options: ExportOptions | None = None, chunk: int = 5, **trim) -> int:
-    """Writes a made-up disparity for every frame of `source`; returns how many."""
+    """Write a made-up disparity for every frame of `source`; return how many."""
     with open_video(source, **trim) as video, open_writer("mp4", target, video.info, options) as writer:
         pts: list[int] = []
         for frame in video:
@@ -50,7 +50,7 @@ def test_frame_rate_and_time_base_stay_exact(tmp_path, rate):
 
 
 @pytest.mark.parametrize("rate", [NTSC_FILM, Fraction(30000, 1001), Fraction(60000, 1001), Fraction(30)])
-def test_milliseconds_of_matroska_do_not_bend_the_rate(tmp_path, rate):
+def test_milliseconds_of_matroska_do_not_change_the_rate(tmp_path, rate):
     source = make_video(tmp_path / "in.mkv", 40, rate=rate)
     convert(source, tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
@@ -86,14 +86,14 @@ def test_the_last_picture_stays_as_long_as_in_the_source(tmp_path):
     assert duration(tmp_path / "out.mp4") == duration(held) == Fraction(416, 100)
 
 
-def test_the_last_picture_of_a_part_stays_until_the_next_would_come(tmp_path):
+def test_the_last_picture_of_a_trimmed_video_stays_until_the_next_would_follow(tmp_path):
     times_ms = [0, 40, 80, 580, 620]
     source = make_video(tmp_path / "in.mp4", 5, time_base=Fraction(1, 1000), pts=times_ms)
     convert(source, tmp_path / "out.mp4", end=3)
     assert duration(tmp_path / "out.mp4") == Fraction(580, 1000)
 
 
-def test_rounded_durations_do_not_bend_the_end(tmp_path):
+def test_rounded_durations_do_not_change_the_end(tmp_path):
     source = make_video(tmp_path / "in.mkv", 24, rate=NTSC_FILM)
     convert(source, tmp_path / "out.mp4")
     assert duration(tmp_path / "out.mp4") == 24 / NTSC_FILM
@@ -144,7 +144,7 @@ def test_odd_sides_keep_colours_times_and_pixel_shape(tmp_path):
     assert times(tmp_path / "out.mp4") == [index / NTSC_FILM for index in range(12)]
     with open_video(tmp_path / "out.mp4") as video:
         rgb = next(video).rgb.astype(int)
-    assert np.abs(rgb - apply(disparity(1, 95, 127), "turbo")[0]).mean() < 4
+    assert np.abs(rgb - coloured(disparity(1, 95, 127)[0], 0, 1, "turbo")).mean() < 4
 
 
 def test_the_result_is_an_ordinary_file_tagged_bt709(tmp_path):
@@ -167,7 +167,7 @@ def test_colours_are_those_of_the_map(tmp_path, colormap):
     np.testing.assert_array_equal(values, before)
     with open_video(tmp_path / "out.mp4") as video:
         shown = np.stack([frame.rgb for frame in video]).astype(int)
-    assert np.abs(shown - apply(values, colormap)).mean() < 4
+    assert np.abs(shown - coloured(values, 0, 1, colormap)).mean() < 4
 
 
 def test_grayscale_is_gray_and_brighter_is_nearer(tmp_path):
@@ -214,8 +214,8 @@ def test_every_shot_has_one_range_of_its_own(tmp_path):
     assert np.abs(gray - expected).max() < 8
 
 
-def test_what_stands_still_keeps_its_colour_within_a_shot(tmp_path):
-    """A near thing comes and goes; behind it nothing changes, and nothing may in the video."""
+def test_still_pixels_keep_their_colour_within_a_shot(tmp_path):
+    """A near object appears and leaves; behind it nothing changes, so nothing may change in the video."""
     values = np.full((60, 48, 64), 0.2, dtype=np.float32)
     values[20:40, :, 40:] = 0.9
     with open_writer("mp4", tmp_path / "out.mp4", info(), ExportOptions(grayscale=True)) as writer:

@@ -1,20 +1,34 @@
-"""Some frames of a result in one PNG: RGB above disparity, with frame numbers."""
+"""Disparity in PNGs to look at: one image in colour or gray, and a contact sheet of some frames."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dvd.export.base import check_writable
-from dvd.export.colormaps import colour_levels, to_levels
-from dvd.export.display_range import robust_range
+from dvd.export.display import coloured, robust_range
+from dvd.export.writer import Writer, check_writable
 from dvd.files import replacing
 
 _GAP = 4
+
+
+class PictureWriter(Writer):
+    """One 8-bit picture; every range but `fixed` means the image's own quantiles."""
+
+    def facts(self) -> dict[str, Any]:
+        return super().facts() | {"range": self.options.range, "colormap": self.options.shown_colormap}
+
+    def start(self, disparity: np.ndarray, _pts: Sequence[int], /) -> None:
+        fixed = self.options.range == "fixed"
+        self._range = self.options.fixed_range if fixed else robust_range([disparity[0]])
+
+    def add(self, frame: np.ndarray, _pts: int, /) -> None:
+        Image.fromarray(coloured(frame, *self._range, self.options.shown_colormap)).save(self.part, format="PNG")
 
 
 def contact_sheet(
@@ -28,11 +42,11 @@ def contact_sheet(
     overwrite: bool = False,
     ranges: Sequence[tuple[float, float]] | None = None,
 ) -> Path:
-    """Writes a grid of `columns` cells a row and returns its path.
+    """Write a grid of frames, RGB above disparity, with frame numbers, as a PNG and return its path.
 
-    `rgb`: `H W 3` uint8 each; `disparity`: `h w` float32 each; `ranges`: the disparities that each shows as darkest and
-    brightest, one range for all if not given; `numbers`: what to write on the cells, 0, 1, … if not given. Raises
-    `OutputError` if `path` cannot be written.
+    `rgb`: `H W 3` uint8 each; `disparity`: `h w` float32 each; `columns`: cells in a row; `numbers`: the labels of the
+    cells, 0, 1, … by default; `ranges`: the disparities that each cell shows as darkest and brightest, one range for
+    all by default. Raises `OutputError` if `path` cannot be written.
     """
     if not rgb or len(rgb) != len(disparity):
         raise ValueError(f"{len(rgb)} RGB frames beside {len(disparity)} of disparity; expected as many, at least one")
@@ -48,9 +62,8 @@ def contact_sheet(
     pen = ImageDraw.Draw(sheet)
     for index, (picture, frame, (low, high)) in enumerate(zip(rgb, disparity, ranges, strict=True)):
         left, top = _GAP + index % columns * step[0], _GAP + index // columns * step[1]
-        coloured = colour_levels(to_levels(frame, low, high), colormap)[..., :3]
-        sheet.paste(_sized(picture, cell), (left, top))
-        sheet.paste(_sized(coloured, cell), (left, top + cell[1]))
+        sheet.paste(_resized(picture, cell), (left, top))
+        sheet.paste(_resized(coloured(frame, low, high, colormap), cell), (left, top + cell[1]))
         label = str(numbers[index] if numbers else index)
         pen.text((left + 4, top + 3), label, fill="white", stroke_width=2, stroke_fill="black")
     with replacing(path) as file:
@@ -58,5 +71,5 @@ def contact_sheet(
     return path
 
 
-def _sized(picture: np.ndarray, size: tuple[int, int]) -> Image.Image:
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(picture)).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)

@@ -61,6 +61,17 @@ def test_the_anchor_has_no_say_but_seed_and_steps_have() -> None:
     assert not torch.allclose(first, make(steps=1).forward(condition, 500.0), atol=1e-3)
 
 
+def test_resampling_keeps_the_weights_and_states_its_steps_and_noise() -> None:
+    backbone = make(steps=3)
+    assert backbone.samples
+    again = backbone.resampled(steps=2, seed=7)
+    assert again.transformer is backbone.transformer
+    assert again.conditioning(tau=0.5) == {"steps": 2, "seed": 7, "noise": "the same for every window"}
+    assert backbone.resampled(seed=7).steps == 3
+    with pytest.raises(OptionError, match="seed -1 is out of range"):
+        backbone.resampled(seed=-1)
+
+
 def test_it_moves_and_converts_as_a_whole() -> None:
     backbone = make(steps=2)
     rgb = frames(1)

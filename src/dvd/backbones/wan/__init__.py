@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dvd.backbones.base import ModelCard
+from dvd.backbones.base import Backbone, ModelCard
 from dvd.backbones.cards import card_of
 from dvd.backbones.wan.checkpoints import load_transformer, load_vae
 from dvd.backbones.wan.fold import FoldedTransformer, fold
@@ -22,7 +22,7 @@ PAST_COPIES, CHUNK_COPIES = 12, 6
 latent frame becomes at the level of the video's own size; measured, rounded up."""
 
 
-class WanBackbone:
+class WanBackbone(Backbone):
     """The transformer, folded at the timestep it is asked for, between the two halves of its autoencoder.
 
     `transformer` stays as it was loaded; call `forget` after changing it. `vae_memory` is how many bytes the
@@ -36,14 +36,21 @@ class WanBackbone:
         self.time_factor = vae.config.time_factor
         self.side_multiple = vae.config.spatial_factor * max(transformer.config.patch_size[1:])
         self._folded: tuple[float, FoldedTransformer] | None = None
-        self._settle()
         self.vae_memory = vae_memory(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.transformer.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.transformer.parameters()).dtype
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> WanBackbone:
         """Moves or converts all of it in place."""
         self.transformer.to(device=device, dtype=dtype)
         self.vae.to(device=device, dtype=dtype)
-        self._settle()
+        self.forget()
         return self
 
     def encode(self, rgb: Tensor) -> Tensor:
@@ -72,11 +79,6 @@ class WanBackbone:
     def forget(self) -> None:
         """Drops the folded transformer, so that the next pass folds anew."""
         self._folded = None
-
-    def _settle(self) -> None:
-        parameter = next(self.transformer.parameters())
-        self.device, self.dtype = parameter.device, parameter.dtype
-        self.forget()
 
     def _chunk(self, batch: int, frames: int, height: int, width: int) -> int | None:
         chunk = chunk_that_fits(self.vae.config, batch, height, width, self.dtype.itemsize, self.vae_memory)

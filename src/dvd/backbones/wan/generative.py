@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dvd.arguments import check_seed
 from dvd.backbones.base import ModelCard
 from dvd.backbones.cards import card_of
 from dvd.backbones.wan import WanBackbone
@@ -26,6 +27,8 @@ class GenerativeWanBackbone(WanBackbone):
     transformer's channels are not those of the autoencoder's latent, OptionError where `steps` is below 1.
     """
 
+    samples = True
+
     def __init__(
         self, transformer: WanTransformer, vae: WanVAE, card: ModelCard, steps: int = STEPS, seed: int = 0
     ) -> None:
@@ -36,12 +39,22 @@ class GenerativeWanBackbone(WanBackbone):
                 f"but this one takes {config.in_dim} and gives {config.out_dim}; use a pair that was trained together"
             )
         check_steps(steps)
+        check_seed(seed)
         super().__init__(transformer, vae, card)
         self.steps, self.seed = steps, seed
 
     def forward(self, latent: Tensor, timestep: float = 0.0) -> Tensor:  # noqa: ARG002
         """RGB latent → a sampled depth latent, both `B C t h w`; `timestep` has no say, the sampler visits its own."""
         return sample(self._velocity, latent.to(self.device, self.dtype), self.steps, self.seed)
+
+    def conditioning(self, tau: float) -> dict[str, Any]:  # noqa: ARG002
+        """Return the steps and the noise; the sampler ignores the anchor."""
+        return {"steps": self.steps, "seed": self.seed, "noise": "the same for every window"}
+
+    def resampled(self, steps: int | None = None, seed: int | None = None) -> GenerativeWanBackbone:
+        """Return the same weights with other steps or another noise seed; OptionError where one is out of range."""
+        steps, seed = self.steps if steps is None else steps, self.seed if seed is None else seed
+        return GenerativeWanBackbone(self.transformer, self.vae, self.card, steps, seed)
 
     def _velocity(self, latent: Tensor, timestep: float) -> Tensor:
         velocity: Tensor = self.transformer(latent, timestep)

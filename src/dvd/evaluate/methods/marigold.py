@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dvd.arguments import check_seed
 from dvd.errors import OptionError
 from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, require, shown_size, weights_folder
-from dvd.evaluate.methods.sampling import check_seed
 from dvd.evaluate.sequences import EvalSequence
 from dvd.names import Space
 from dvd.resize import model_size

@@ -93,7 +93,7 @@ def _hub_model(model: str, options: MethodOptions) -> dict[str, Any]:
 
 
 def _single_image(model: str, options: MethodOptions) -> Method:
-    from dvd.evaluate.methods.single_image import SingleImage
+    from dvd.evaluate.methods.ours import SingleImage
 
     return SingleImage(_opened(model or "dvd-mini", options), size=options.size, tau=options.tau)
 
@@ -106,10 +106,10 @@ def _ours(model: str, options: MethodOptions) -> Method:
 
 
 def _opened(model: str, options: MethodOptions) -> Pipeline:
-    from dvd.evaluate.methods.sampling import with_sampler
-    from dvd.pipeline import load
+    from dvd.pipeline import Pipeline, load
 
-    return with_sampler(load(model, options.device, options.dtype), options.steps, options.seed)
+    pipeline = load(model, options.device, options.dtype)
+    return Pipeline(pipeline.backbone.resampled(options.steps, options.seed), pipeline.dtype_reason)
 
 
 def _prior(name: str) -> MethodEntry:

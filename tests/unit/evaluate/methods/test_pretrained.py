@@ -11,13 +11,13 @@ import pytest
 import torch
 from eval_tree import write_recording
 
-from dvd.backbones.base import ModelCard
+from dvd.backbones.base import Backbone, ModelCard
 from dvd.errors import ModelError, OptionError
 from dvd.evaluate.benchmark import LEARNT, evaluate
 from dvd.evaluate.methods.depth_anything import SMALL, DepthAnythingV2
 from dvd.evaluate.methods.marigold import V1_1, Marigold
+from dvd.evaluate.methods.ours import SingleImage
 from dvd.evaluate.methods.registry import MethodOptions, open_method
-from dvd.evaluate.methods.single_image import SingleImage
 from dvd.evaluate.protocol import Protocol
 from dvd.evaluate.sequences import open_sequences
 from dvd.pipeline import Pipeline
@@ -301,7 +301,7 @@ def test_options_out_of_range() -> None:
         Marigold(device="gpu")
 
 
-class Counting:
+class Counting(Backbone):
     """Disparity is the brightness; remembers how many frames came at once."""
 
     time_factor, side_multiple = 4, 16

@@ -9,8 +9,8 @@ from eval_tree import SIZE, write_recording
 
 from dvd.errors import InputError, ModelError, OptionError
 from dvd.evaluate.benchmark import chosen, evaluate
+from dvd.evaluate.methods.ours import SingleImage
 from dvd.evaluate.methods.registry import METHODS, OURS, MethodOptions, open_method, options_of_each, usage
-from dvd.evaluate.methods.single_image import SingleImage
 from dvd.evaluate.protocol import Protocol
 from dvd.evaluate.sequences import open_sequences
 from dvd.pipeline import load

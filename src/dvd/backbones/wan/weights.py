@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from dvd.errors import ModelError
+from dvd.errors import ModelError, first_line
 
 Shape = tuple[int, ...]
 
@@ -123,7 +123,7 @@ def _open_pickle(path: Path) -> Weights:
 
 
 def _unreadable(path: Path, error: Exception) -> NoReturn:
-    reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+    reason = first_line(error)[:80]
     raise ModelError(
-        f"{path}: not a whole weight file ({reason[:80]}); get it again, or take it out of the model folder"
+        f"{path}: not a whole weight file ({reason}); get it again, or take it out of the model folder"
     ) from error

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dvd.backbones.hub import fetch_folder
 from dvd.errors import ModelError
-from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, shown_size, weights_folder
+from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, shown_size
 from dvd.evaluate.sequences import EvalSequence
 from dvd.resize import model_size, to_source_size
 
@@ -72,7 +73,7 @@ class DepthAnythingV2(PretrainedMethod):
             wanted = ["*.json", "*.safetensors"]
             return snapshot_download(repo, allow_patterns=wanted, local_files_only=local_files_only)
 
-        folder = weights_folder(self.model, fetch, self.download)
+        folder = fetch_folder(self.model, fetch, self.download)
         with opening(self.model, folder):
             processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
             network = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dvd.arguments import check_seed
+from dvd.backbones.hub import fetch_folder
 from dvd.errors import OptionError
-from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, require, shown_size, weights_folder
+from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, require, shown_size
 from dvd.evaluate.sequences import EvalSequence
 from dvd.names import Space
 from dvd.resize import model_size
@@ -95,7 +96,7 @@ class Marigold(PretrainedMethod):
         def fetch(repo: str, *, local_files_only: bool) -> str:
             return MarigoldDepthPipeline.download(repo, local_files_only=local_files_only, use_safetensors=True)
 
-        folder = weights_folder(self.model, fetch, self.download)
+        folder = fetch_folder(self.model, fetch, self.download)
         with opening(self.model, folder):
             pipeline = MarigoldDepthPipeline.from_pretrained(folder, local_files_only=True)
         pipeline.set_progress_bar_config(disable=True)

@@ -9,20 +9,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-from dvd.errors import ModelError, OptionError
+from dvd.errors import ModelError, OptionError, first_line
 from dvd.hardware import choose_device, device_name
 from dvd.names import DTYPES, Space
 from dvd.stream import Size
-
-CONNECT_TIMEOUT_S = 10.0
-
-
-class Fetch(Protocol):
-    """Brings a repository's files into the hub's cache, or only looks there; returns their folder."""
-
-    def __call__(self, repo: str, *, local_files_only: bool) -> str: ...
 
 
 @dataclass
@@ -103,42 +95,14 @@ def require(library: str, what: str, weights: str | Path = "") -> None:
         raise OptionError(f"{what} needs {library}: pip install 'dvd-depth[compare]'{then}")
 
 
-def weights_folder(model: str | Path, fetch: Fetch, download: bool = True) -> Path:
-    """The folder of a model that is named by its folder, or by its repository on the hub.
-
-    ModelError where there is no such folder, or where the repository is not in the hub's cache and cannot or may not
-    be downloaded. Without a network this is said at once, where the hub's library would try for half a minute.
-    """
-    from huggingface_hub import HfApi, constants
-
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder
-    repo = str(model)
-    if repo.count("/") != 1 or repo.startswith((".", "/", "~")):
-        raise ModelError(f"{repo}: no such folder, and no repository OWNER/NAME of the hub; correct it")
-    try:
-        return Path(fetch(repo, local_files_only=True))
-    except Exception as missing:  # of the hub's library or of whichever builds on it
-        if constants.HF_HUB_OFFLINE or not download:
-            why = "downloading is off" if not download else "HF_HUB_OFFLINE is set"
-            raise _needs_hub(repo, why) from missing
-    try:
-        HfApi().model_info(repo, timeout=CONNECT_TIMEOUT_S)
-        return Path(fetch(repo, local_files_only=False))
-    except Exception as error:  # the library's own, and those of whichever HTTP client its version uses
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise _needs_hub(repo, reason[:120]) from error
-
-
 @contextmanager
 def opening(model: str | Path, folder: Path) -> Iterator[None]:
     """Whatever a library raises over incomplete or foreign weights becomes one line that names them."""
     try:
         yield
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-        raise ModelError(f"{model} cannot be opened from {folder} ({reason[:160]}); get its weights again") from error
+        reason = first_line(error)[:160]
+        raise ModelError(f"{model} cannot be opened from {folder} ({reason}); get its weights again") from error
 
 
 def origin(model: str | Path, library: str) -> dict[str, str]:
@@ -146,10 +110,3 @@ def origin(model: str | Path, library: str) -> dict[str, str]:
     local = Path(model).expanduser().is_dir()
     weights = "a folder" if local else "needs weights from the Hugging Face hub"
     return {"model": str(model), "weights": weights, "library": f"{library} {version(library)}"}
-
-
-def _needs_hub(repo: str, why: str) -> ModelError:
-    return ModelError(
-        f"{repo} needs weights from the Hugging Face hub ({why}); where there is a network run 'hf download {repo}', "
-        "and give the folder that it prints as the model"
-    )

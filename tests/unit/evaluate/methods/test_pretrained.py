@@ -253,7 +253,8 @@ def test_without_a_network_it_is_said_at_once_that_a_hub_is_needed(
     assert method.describe()["weights"] == "needs weights from the Hugging Face hub"
     started = time.monotonic()
     with pytest.raises(
-        ModelError, match=r"needs weights from the Hugging Face hub \(downloading is off\).*hf download nobody"
+        ModelError,
+        match=r"needs weights from the Hugging Face hub \(downloading is off; .*hf download nobody",
     ):
         next(method.predict(Clip()))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)

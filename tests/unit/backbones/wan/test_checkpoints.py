@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dvd.backbones.wan.checkpoints import load_transformer, load_unmerged, load_vae, locate, part_in, save_release
-from dvd.backbones.wan.names import inverse, rename, table_for, transformer_table, vae_table
+from dvd.backbones.wan.checkpoints import load_transformer, load_unmerged, load_vae, locate, save_release
+from dvd.backbones.wan.names import inverse, network_of, rename, table_for, transformer_table, vae_table
 from dvd.backbones.wan.sizes import transformer_config, vae_config
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
@@ -317,9 +317,11 @@ def test_tables_are_one_to_one(table: dict[str, str]) -> None:
 
 
 def test_the_golden_files_are_told_apart() -> None:
-    kinds = {name: part_in(open_weights(GOLDEN / name).shapes) for name in ("dvd_tiny.safetensors", "wan_vae_tiny.pth")}
+    kinds = {
+        name: network_of(open_weights(GOLDEN / name).shapes) for name in ("dvd_tiny.safetensors", "wan_vae_tiny.pth")
+    }
     assert kinds == {"dvd_tiny.safetensors": ("transformer", "pipe.dit."), "wan_vae_tiny.pth": ("vae", "")}
-    assert part_in(open_weights(GOLDEN / "tensors.safetensors").shapes) is None
+    assert network_of(open_weights(GOLDEN / "tensors.safetensors").shapes) is None
 
 
 # Refusals
@@ -397,7 +399,7 @@ def test_a_configuration_that_contradicts_the_weights_is_refused(state: State, t
         opened(path, num_layers="two")
     with pytest.raises(ModelError, match="num_heads = 0"):
         opened(path, num_heads=0)
-    with pytest.raises(ModelError, match="width 64 does not tell how many heads"):
+    with pytest.raises(ModelError, match="the number of heads does not follow from the width 64"):
         load_transformer(open_weights(path))
 
 
@@ -453,9 +455,9 @@ def test_integer_weights_are_refused(state: State, tmp_path: Path) -> None:
         opened(path)
 
 
-def test_a_place_that_cannot_be_written(state: State, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_refused(state: State, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=r"x\.safetensors: its folder cannot be made"):
         save_release(state, tmp_path / "file" / "x.safetensors")
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dvd.backbones.base import Backbone, ModelCard
-from dvd.backbones.wan.generative import GenerativeWanBackbone, seeded_noise
+from dvd.backbones.wan.generative import GenerativeWanBackbone, integrate, sample, sample_freely, seeded_noise
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.errors import ModelError, OptionError

@@ -89,8 +89,8 @@ def measure(args: argparse.Namespace) -> None:
 
 def _predicted(model: dvd.Pipeline, frames: Sequence[NDArray], settings: dict) -> tuple[NDArray[np.float32], set[int]]:
     """Disparity at a quarter of the source's size or so, and the frames in which two windows are blended."""
-    stream = model.stream(frames, **settings)
-    disparity = np.concatenate([chunk.disparity for chunk in stream.at_model_size()])
+    stream = model.stream(frames, values_at="network", **settings)
+    disparity = np.concatenate([chunk.disparity for chunk in stream])
     return disparity, {frame for seam in stream.seams for frame in range(seam.start, seam.stop + 1)}
 
 

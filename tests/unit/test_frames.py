@@ -129,7 +129,10 @@ def iterate(frames: Any) -> None:
         ({"rgb": RGB}, "frames is a dict; give an array"),
         ({1, 2}, "frames is a set; give an array"),
         (b"frames", "frames is b'frames' (bytes); give an array"),
-        ("clip.mp4", "frames is the path 'clip.mp4'; use dvd.predict('clip.mp4', out), or give the frames of dvd.open"),
+        (
+            "clip.mp4",
+            "frames is the path 'clip.mp4'; use dvd.predict_file('clip.mp4', out), or give",
+        ),
         (Path("clip.mp4"), "frames is the path 'clip.mp4'; use dvd.predict"),
         (Table(), "frames is a Table of shape (10, 3); frames are H W 3"),
         (Image.fromarray(RGB[0]), "frames is one frame (Image); give a list of frames"),

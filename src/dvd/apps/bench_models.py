@@ -38,12 +38,12 @@ class Asked:
     """Of a window that was not asked for."""
 
     def settings(self, card: ModelCard, time_factor: int) -> Settings:
-        """The model's own where nothing is said; scene cuts are not looked for. OptionError as `Settings.choose`."""
+        """The model's own where nothing is said; scene cuts are not looked for. OptionError as `StreamOptions`."""
         from dvd.evaluate.speed.file_stages import RULE
-        from dvd.stream import Settings
+        from dvd.stream import StreamOptions
 
         window = min(card.window, self.most_frames or card.window) if self.window is None else self.window
-        return Settings.choose(card, time_factor, self.size, window, self.overlap, stitch=RULE)
+        return StreamOptions(self.size, window, self.overlap, stitch=RULE).settle(card, time_factor)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _source_size(asked: Asked, settings: Settings) -> tuple[int, int]:
     if asked.clip is not None:
         info = probe(asked.clip)
         return info.height, info.width
-    height, width = settings.target or DRAWN
+    height, width = settings.least_size or DRAWN
     scale = max(1.0, DRAWN[0] / height)
     return 2 * round(height * scale / 2), 2 * round(width * scale / 2)
 
@@ -148,7 +148,7 @@ def _source_size(asked: Asked, settings: Settings) -> tuple[int, int]:
 def _model_size(source_size: tuple[int, int], settings: Settings) -> tuple[int, int]:
     from dvd.resize import model_size
 
-    return model_size(*source_size, settings.target)
+    return model_size(*source_size, settings.least_size)
 
 
 def _check_memory(name: str, device: torch.device, needs: Sequence[Need], held: int = 0) -> None:

@@ -72,22 +72,22 @@ def _run_asked_for(
 ) -> Iterator[tuple[str, str]]:
     from dvd.hardware import choose_dtype
     from dvd.resize import model_size
-    from dvd.stream import Settings
+    from dvd.stream import StreamOptions
 
     model = _Model(args.model, device)
     yield "model", f"{model.card.name}: {model.state}; licence {model.card.licence}"
     if model.problem:
         problems.append(model.problem)
     dtype, reason = choose_dtype(args.dtype, device, model.card)
-    settings = Settings.choose(model.card, model.time_factor, args.size, args.window, args.overlap)
-    height, width = model_size(*USUAL_SOURCE, settings.target, 16)
+    settings = StreamOptions(args.size, args.window, args.overlap).settle(model.card, model.time_factor)
+    height, width = model_size(*USUAL_SOURCE, settings.least_size, 16)
     yield (
         "would run",
         f"{model.card.name} on {device} in {str(dtype).removeprefix('torch.')} ({reason}), "
         f"{settings.window} frames at a time, {settings.overlap} shared, at {height} × {width} for a 16:9 video",
     )
     need = model.need((height, width), settings, dtype)
-    upright = model.need(model_size(*UPRIGHT_SOURCE, settings.target, 16), settings, dtype)
+    upright = model.need(model_size(*UPRIGHT_SOURCE, settings.least_size, 16), settings, dtype)
     yield (
         "would need",
         f"about {_gb(need.total)}: program and weights {_gb(need.weights)}, activations {_gb(need.activations)}, "

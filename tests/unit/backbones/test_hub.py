@@ -146,7 +146,7 @@ def test_a_file_is_downloaded_verified_and_its_licence_shown(
     assert f"verified: sha256 {hashlib.sha256(CONTENT).hexdigest()}" in caplog.text
 
 
-def test_the_second_time_needs_no_network(fake: FakeHub) -> None:
+def test_a_cached_file_needs_no_network(fake: FakeHub) -> None:
     fake.put(FILE, CONTENT)
     first = hub.fetch(FILE)
     seen = len(fake.requests)
@@ -179,7 +179,7 @@ def test_a_cut_connection_is_resumed(fake: FakeHub) -> None:
     assert fake.gets == [None, "bytes=300000-"]
 
 
-def test_a_wrong_hash_is_refused_and_nothing_is_kept(fake: FakeHub, cache: Path) -> None:
+def test_a_file_with_a_wrong_hash_is_removed_and_refused(fake: FakeHub, cache: Path) -> None:
     fake.put(FILE, CONTENT, "ab" * 32)
     with pytest.raises(ModelError, match=f"not {'ab' * 32}; download it again"):
         hub.fetch(FILE)

@@ -43,7 +43,7 @@ class ClipWork:
         with open_video(clip, end=frames) as video:
             self.info = video.info
         self.source_size = (self.info.height, self.info.width)
-        self.size = model_size(*self.source_size, settings.target, pipeline.backbone.side_multiple)
+        self.size = model_size(*self.source_size, settings.least_size, pipeline.backbone.side_multiple)
         prepared, self._pts = zip(*self._read(), strict=True)
         self.frames = len(prepared)
         if self.frames < settings.window:
@@ -100,7 +100,7 @@ class ClipWork:
             self._folder / "end_to_end.mp4",
             self._pipeline,
             end=self.frames,
-            size=settings.target or "source",
+            size=settings.least_size or "source",
             window=settings.window,
             overlap=settings.overlap,
             tau=settings.tau,

@@ -31,7 +31,7 @@ def clip(tmp_path_factory) -> Path:
 
 
 def work_on(clip: Path, frames: int, pipeline: Pipeline, folder: Path) -> ClipWork:
-    settings = pipeline.settings(SIZE, WINDOW, OVERLAP, stitch=RULE)
+    settings = pipeline.settle(size=SIZE, window=WINDOW, overlap=OVERLAP, stitch=RULE)
     return ClipWork(clip, frames, pipeline, settings, folder)
 
 
@@ -66,7 +66,7 @@ def test_a_clip_shorter_than_a_window_is_refused(pipeline, clip, tmp_path) -> No
 
 @pytest.fixture(scope="module")
 def speed(pipeline, clip, tmp_path_factory) -> Speed:
-    settings = pipeline.settings(SIZE, WINDOW, OVERLAP, stitch=RULE)
+    settings = pipeline.settle(size=SIZE, window=WINDOW, overlap=OVERLAP, stitch=RULE)
     folder = tmp_path_factory.mktemp("speed")
     return measure(pipeline, [pipeline.backbone], settings, clip, FRAMES, folder, repeats=2)
 

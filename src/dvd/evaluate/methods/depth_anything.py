@@ -39,7 +39,7 @@ class DepthAnythingV2(PretrainedMethod):
     name: str = "Depth Anything V2"
 
     def predict(self, sequence: EvalSequence) -> Iterator[NDArray[np.float32]]:
-        """Yield one frame at a time, `1 H W` float32 of the frames' own size. Raise ModelError if weights are missing."""
+        """Yield one frame at a time, `1 H W` float32 of its own size. Raise ModelError if weights are missing."""
         for frame in sequence.frames():
             yield to_source_size(self.disparity(frame.rgb), sequence.size)
 

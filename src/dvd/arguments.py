@@ -13,6 +13,8 @@ from dvd.errors import DVDError, OptionError, unknown
 SHOWN_LETTERS = 40
 """Longest text of a value that an error quotes."""
 
+MOST_SEED = 2**63 - 1
+
 
 def shown(value: object) -> str:
     """Describe a value in a few words, with its type if that could be mistaken: 8.5, '45' (str), a dict."""
@@ -49,6 +51,12 @@ def check_tau(tau: Any) -> float:
     if math.isnan(number) or not 0 <= number <= 1:
         raise OptionError(f"tau is {number:g} but must be between 0 and 1; the models were trained at 0.5")
     return number
+
+
+def check_seed(seed: int) -> None:
+    """Raise OptionError unless `seed` is a whole number that a generator of random numbers takes."""
+    if not 0 <= seed <= MOST_SEED:
+        raise OptionError(f"seed {seed} is out of range; give a whole number from 0 to {MOST_SEED}")
 
 
 def check_size(size: Any) -> tuple[int, int] | str | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dvd.backbones import registry
 from dvd.backbones.base import Backbone
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.names import rename, transformer_table, vae_table
 
 GOLDEN = Path(__file__).parent

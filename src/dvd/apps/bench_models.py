@@ -74,7 +74,7 @@ def open_model(name: str, device: torch.device, asked: Asked) -> Opened:
     if name == RANDOM_WAN:
         return _open_random(device, asked)
     from dvd.backbones.mini import MiniBackbone
-    from dvd.backbones.wan import WanBackbone
+    from dvd.backbones.wan.backbone import WanBackbone
     from dvd.evaluate.speed.memory import need_of
     from dvd.evaluate.speed.twins import in_dtype, weight_bytes
     from dvd.hardware import choose_dtype

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dvd.evaluate.methods.registry import MethodOptions
+    from dvd.evaluate.methods.base import MethodOptions
     from dvd.evaluate.protocol import Protocol
     from dvd.evaluate.sequences import EvalSequence
 
@@ -92,7 +92,7 @@ def method_options(args: argparse.Namespace) -> MethodOptions:
     """What the methods are given; `--predicted` is the space of saved predictions."""
     from dataclasses import fields
 
-    from dvd.evaluate.methods.registry import MethodOptions
+    from dvd.evaluate.methods.base import MethodOptions
 
     named = {field.name for field in fields(MethodOptions)} - {"space"}
     return MethodOptions(space=args.predicted, **{name: getattr(args, name) for name in named})

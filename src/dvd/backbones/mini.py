@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvd.backbones.base import ModelCard
+from dvd.backbones.base import Backbone, ModelCard
 from dvd.backbones.blueprint import blueprint
 from dvd.backbones.efficientnet import CHANNELS, EfficientNetLite0
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
@@ -160,7 +160,7 @@ class MiniNetwork(nn.Module):
         return corrected.unflatten(0, (batch, time)).transpose(1, 2)
 
 
-class MiniBackbone:
+class MiniBackbone(Backbone):
     """dvd-mini for inference: batch norms folded, the transformer folded at its timestep, the VAE's decoder alone."""
 
     time_factor = TIME_FACTOR

@@ -23,7 +23,7 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Where the package keeps models of its own, a folder each."""
 
 BACKBONES = {
-    "wan": "dvd.backbones.wan",
+    "wan": "dvd.backbones.wan.backbone",
     "generative": "dvd.backbones.wan.generative",
     "mini": "dvd.backbones.mini",
 }
@@ -110,10 +110,10 @@ def load(
         module = importlib.import_module(BACKBONES[_backbone_in(path)])
         return cast("Backbone", module.load(path, device, dtype))
 
-    from dvd.backbones import wan
+    from dvd.backbones.wan import backbone
 
     transformer, vae = fetch(*entry.files, download=download)
-    return cast("Backbone", wan.load(transformer, device, dtype, vae=vae, card=_card_of_release(entry)))
+    return cast("Backbone", backbone.load(transformer, device, dtype, vae=vae, card=_card_of_release(entry)))
 
 
 def _locate(name_or_path: str | Path) -> tuple[Entry, Path | None]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dvd.backbones.mini import MiniNetwork
-from dvd.backbones.wan import chunk_that_fits, vae_memory
+from dvd.backbones.wan.backbone import chunk_that_fits, vae_memory
 from dvd.backbones.wan.transformer import WanTransformer
 from dvd.backbones.wan.vae import WanVAE
 from dvd.losses import objective_loss

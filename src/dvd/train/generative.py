@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from dvd.backbones.wan.sampler import sample
+from dvd.backbones.wan.generative import sample
 from dvd.train.adapt import Codec
 from dvd.train.engine import Terms
 from dvd.train.flow import interpolate, noise_and_time, velocity_loss

@@ -13,13 +13,12 @@ from dvd.backbones.blueprint import blueprint
 from dvd.backbones.hub import HubFile, fetch
 from dvd.backbones.mini import MiniConfig, MiniNetwork
 from dvd.backbones.registry import ENTRIES, WAN_VAE
-from dvd.backbones.wan import load as load_wan
+from dvd.backbones.wan.backbone import load as load_wan
 from dvd.backbones.wan.checkpoints import locate
-from dvd.backbones.wan.folder import find
 from dvd.backbones.wan.sizes import transformer_config, vae_config
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
-from dvd.backbones.wan.weights import Shape, Weights
+from dvd.backbones.wan.weights import Shape, Weights, find_model
 from dvd.errors import ModelError, unknown
 from dvd.train.adapters import adapt
 from dvd.train.engine import precision
@@ -115,7 +114,7 @@ def sizes(settings: ModelSettings) -> tuple[TransformerConfig, VAEConfig]:
     if settings.weights in BASES:
         return BASES[settings.weights][2:]
     path = _existing(settings.weights)
-    files = find(path)
+    files = find_model(path)
     transformer = transformer_config(_shapes(files.transformer, "transformer"), files.config["transformer"], path)
     return transformer, vae_config(_shapes(files.vae, "vae"), files.config["vae"], path)
 

@@ -11,7 +11,7 @@ pytest.importorskip("peft", reason="the train extra is not installed")
 
 from dvd.apps.cli import main
 from dvd.backbones import registry
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -38,7 +38,7 @@ def test_every_layout_computes_the_same(layout: str, tmp_path: Path, capsys: pyt
 
 
 def opened(path: Path) -> WanBackbone:
-    from dvd.backbones.wan import load
+    from dvd.backbones.wan.backbone import load
 
     return load(path, vae=GOLDEN / "wan_vae_tiny.pth")
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dvd.backbones.base import Backbone
 from dvd.backbones.mini import MiniBackbone
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.generative import GenerativeWanBackbone
 from dvd.backbones.wan.transformer import WanTransformer
 from dvd.evaluate.speed.twins import diffusers_transformer, diffusers_vae, has_diffusers

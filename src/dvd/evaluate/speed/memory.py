@@ -15,7 +15,7 @@ import torch
 
 from dvd.backbones.blueprint import blueprint
 from dvd.backbones.mini import MiniBackbone, MiniConfig, MiniNetwork
-from dvd.backbones.wan import CHUNK_COPIES, PAST_COPIES, WanBackbone, chunk_that_fits, vae_memory
+from dvd.backbones.wan.backbone import CHUNK_COPIES, PAST_COPIES, WanBackbone, chunk_that_fits, vae_memory
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 

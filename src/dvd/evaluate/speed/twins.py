@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dvd.backbones.base import Backbone, ModelCard
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.names import Table, rename, transformer_table, vae_table
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE

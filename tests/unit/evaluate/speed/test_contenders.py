@@ -9,7 +9,7 @@ import torch
 
 from dvd.backbones.base import Backbone, ModelCard
 from dvd.backbones.mini import MiniBackbone, MiniConfig, MiniNetwork
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.generative import GenerativeWanBackbone
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE

@@ -93,7 +93,7 @@ def _guess_floats(samples: Sequence[np.ndarray]) -> Scale:
     if largest <= _SLACK:
         return Scale(1)
     if np.quantile(finite[:: max(finite.size // _QUANTILE_OF, 1)], 0.95) <= 1:
-        return Scale(1, f"its values reach {largest:.6g}, read as 0 … 1; what is brighter is white", largest)
+        return Scale(1, f"its values reach {largest:.6g}, read as 0 … 1; brighter values are white", largest)
     white = next((white for white in WHITES if largest <= white * _SLACK), largest)
     return Scale(white, f"its values reach {largest:.6g}, read as 0 … {white:.6g}")
 

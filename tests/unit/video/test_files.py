@@ -1,4 +1,4 @@
-"""Which of several streams is read, and at what rate."""
+"""Video files: the choice of a stream, the frame rate, unusual file names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def with_streams(path: Path, *streams: tuple[int, int, Disposition]) -> Path:
         (((48, 64, DEFAULT), (32, 32, DEFAULT)), (48, 64)),
     ],
 )
-def test_the_stream_that_players_show_is_read_and_said_once(tmp_path, name, streams, size):
+def test_the_stream_that_players_show_is_read_with_one_warning(tmp_path, name, streams, size):
     path = with_streams(tmp_path / name, *streams)
     with open_video(path) as video:
         assert next(video).rgb.shape[:2] == size
@@ -57,7 +57,7 @@ def test_the_stream_that_players_show_is_read_and_said_once(tmp_path, name, stre
     assert f"{size[1]} × {size[0]}" in line
 
 
-def test_covers_and_thumbnails_are_no_films():
+def test_covers_and_thumbnails_are_not_picture_streams():
     def stream(index: int, width: int, disposition: Disposition, codec: str | None = "h264") -> SimpleNamespace:
         return SimpleNamespace(index=index, width=width, height=100, disposition=disposition, codec_context=codec)
 
@@ -70,17 +70,17 @@ def test_covers_and_thumbnails_are_no_films():
         stream(5, 300, NONE),
     ]
     container = SimpleNamespace(streams=SimpleNamespace(video=streams))
-    assert [each.index for each in picture_streams(container)] == [4, 5, 3, 2]
+    assert [stream.index for stream in picture_streams(container)] == [4, 5, 3, 2]
 
 
-def test_a_rate_that_cannot_be_true_is_measured(tmp_path):
+def test_an_impossible_frame_rate_is_measured(tmp_path):
     path = make_video(tmp_path / "clip.dv", [np.zeros((576, 720, 3), np.uint8)] * 5, codec="dvvideo")
     with open_video(path) as video:
         assert video.info.frame_rate == 25
         assert len(list(video)) == 5
 
 
-def test_slow_and_fast_rates_that_are_true_stay(tmp_path):
+def test_slow_and_fast_frame_rates_are_kept(tmp_path):
     slow = make_video(tmp_path / "slow.mp4", 4, rate=Fraction(1, 10), time_base=Fraction(1, 100))
     fast = make_video(tmp_path / "fast.mp4", 12, rate=Fraction(960))
     with open_video(slow) as video:
@@ -101,20 +101,20 @@ def test_slow_and_fast_rates_that_are_true_stay(tmp_path):
         "x" * 251 + ".mp4",
     ],
 )
-def test_any_file_name_is_read(tmp_path, name):
+def test_any_file_name_can_be_read(tmp_path, name):
     path = make_video(tmp_path / "plain.mp4", 3).rename(tmp_path / name)
     with open_video(path) as video:
         assert len(list(video)) == 3
 
 
-def test_a_name_that_is_not_utf_8_is_read(tmp_path):
+def test_a_file_name_that_is_not_utf_8_can_be_read(tmp_path):
     path = make_video(tmp_path / "plain.mp4", 3).rename(tmp_path / "caf\udce9.mp4")
     with open_video(path) as video:
         assert len(list(video)) == 3
         assert video.info.name == "caf\udce9"
 
 
-def test_a_single_picture_named_like_a_pattern_is_that_picture(tmp_path):
+def test_an_existing_file_named_like_a_pattern_is_read_as_a_file(tmp_path):
     plain = make_video(tmp_path / "plain.gif", 3, codec="gif", pix_fmt="rgb8")
     path = plain.rename(tmp_path / "shot_%03d.gif")
     with open_video(path) as video:

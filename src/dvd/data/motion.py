@@ -1,4 +1,4 @@
-"""Where each data set keeps the camera of a frame: intrinsics and pose, through the readers of `poses.py`."""
+"""How each data set stores the camera of a frame (intrinsics and pose, read by `poses.py`) and its optical flow."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from dvd.data import poses
+from dvd.data import formats, poses
 from dvd.data.folders import FrameSequence, Pair
-from dvd.data.framing import Size
+from dvd.data.framing import Size, size_text
 from dvd.data.sources import BadSample
 
 NEAR_S = 0.02
-"""A pose belongs to a frame this near in time, in seconds: the default of TUM's own association."""
+"""A pose belongs to a frame at most this many seconds away: the default of TUM's associate.py."""
 
 
 @dataclass(frozen=True)
 class Camera:
     """`pose` 4 × 4 camera to world in metres, `intrinsics` 3 × 3 for images of height and width `of` (None: as stored).
 
-    Axes are right, down and forward; the centre of the first pixel is (0, 0). None for what is not known.
+    Axes point right, down and forward; the centre of the first pixel is (0, 0). None where unknown.
     """
 
     pose: np.ndarray | None = None
@@ -30,16 +30,24 @@ class Camera:
 
 
 CameraReader = Callable[[Path, FrameSequence], Callable[[Pair], Camera]]
-"""(root, sequence) → what gives the camera of each of its frames."""
+"""(root, sequence) → a function that returns the camera of each of its frames."""
+
+
+FlowReader = Callable[[Path, Pair, Pair, Size], np.ndarray | None]
+"""(root, frame, next frame of its sequence, stored height and width) → stored flow `H W 2` float32.
+
+In pixels to the right and down; NaN where it is unknown or the point is hidden in the next frame. None where there is
+no flow.
+"""
 
 
 def pinhole(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
-    """3 × 3."""
+    """Return 3 × 3 intrinsics."""
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64)
 
 
 def constant(intrinsics: np.ndarray, of: Size, _root: Path, _sequence: FrameSequence) -> Callable[[Pair], Camera]:
-    """One pinhole camera, poses unknown; a reader once its first two arguments are bound."""
+    """Return one pinhole camera without poses; with the first two arguments bound this is a `CameraReader`."""
     return lambda _pair: Camera(None, intrinsics, of)
 
 
@@ -69,14 +77,14 @@ DIODE_CAMERA = pinhole(886.81, 927.06, 512, 384)
 
 
 def tum(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
-    """`groundtruth.txt` beside `rgb/`; the intrinsics of the Kinect that the folder's name tells of."""
+    """Read `groundtruth.txt` beside `rgb/`; the folder's name says whose Kinect's intrinsics to use."""
     track = _trajectory(_folder(root, sequence))
     matrix = next((matrix for name, matrix in TUM_KINECTS.items() if name in sequence.name), None)
     return lambda pair: Camera(track.at(float(pair.number), NEAR_S) if track else None, matrix, (480, 640))
 
 
 def bonn(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
-    """`groundtruth.txt` holds the poses of the markers; the sensor's follow by the published, scaling, matrix."""
+    """Read the markers' poses in `groundtruth.txt`; the published, scaling, matrix turns them into the sensor's."""
     track = _trajectory(_folder(root, sequence))
 
     def camera(pair: Pair) -> Camera:
@@ -106,7 +114,7 @@ def scannet(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
 
 
 def sintel(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
-    """`camdata_left/SCENE/frame_N.cam` beside `depth/`."""
+    """Read `camdata_left/SCENE/frame_N.cam` beside `depth/`."""
     del sequence
 
     def camera(pair: Pair) -> Camera:
@@ -120,8 +128,27 @@ def sintel(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
     return camera
 
 
+def sintel_flow(root: Path, pair: Pair, later: Pair, size: Size) -> np.ndarray | None:
+    """Read `flow/SCENE/frame_N.flo` beside `depth/`; pixels marked in `occlusions/` or `invalid/`, if any, are NaN.
+
+    Flow leads from frame N to N + 1; None where that frame is missing. Raise BadSample for a damaged file, or one of
+    another size than its frame.
+    """
+    depth = root / pair.depth
+    top, scene = depth.parents[2], depth.parent.name
+    path = top / "flow" / scene / f"{depth.stem}.flo"
+    if int(later.number) != int(pair.number) + 1 or not path.exists():
+        return None
+    flow = _of_size(path, formats.read_flo(path), size)
+    for kind in ("occlusions", "invalid"):
+        mask = top / kind / scene / f"{depth.stem}.png"
+        if mask.exists():
+            flow[_of_size(mask, formats.read_rgb(mask), size).any(axis=-1)] = np.nan
+    return flow
+
+
 def kitti(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
-    """`calib_*.txt` of the day and `oxts/` of the drive; poses count from the first frame's place."""
+    """Read the day's `calib_*.txt` and the drive's `oxts/`; positions are relative to the first frame's."""
     drive = (root / sequence.pairs[0].rgb).parents[2]
     number = (root / sequence.pairs[0].rgb).parents[1].name.removeprefix("image_")
     cameras, of_velodyne, of_imu = (
@@ -148,14 +175,14 @@ def kitti(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
 
 
 def eth3d(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
-    """`dslr_calibration_jpg/images.txt` of the scene; a fish-eye lens has no 3 × 3."""
+    """Read the scene's `dslr_calibration_jpg/images.txt`; no intrinsics, because the lens is a fish-eye."""
     path = (root / sequence.pairs[0].rgb).parents[2] / "dslr_calibration_jpg" / "images.txt"
     known = poses.read_colmap_images(path) if path.exists() else {}
     return lambda pair: Camera(known.get(f"dslr_images/{Path(pair.rgb).name}"))
 
 
 def tartanair(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
-    """`pose_left.txt` or `pose_right.txt` beside the images' folder, a line a frame; one camera for all."""
+    """Read `pose_left.txt` or `pose_right.txt` beside the images' folder, one line per frame; one camera for all."""
     folder = (root / sequence.pairs[0].rgb).parent
     path = folder.parent / f"pose_{folder.name.removeprefix('image_')}.txt"
     known = poses.read_tartanair(path) if path.exists() else None
@@ -172,7 +199,7 @@ def tartanair(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
 
 
 def recording(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
-    """`intrinsics.txt` (3 × 3) and `poses.txt` (a line of 12 or 16 numbers a frame, in their order), if any."""
+    """Read `intrinsics.txt` (3 × 3) and `poses.txt` (12 or 16 numbers per frame, in order), if they exist."""
     folder = _folder(root, sequence)
     matrix = poses.read_matrix(folder / "intrinsics.txt", 3) if (folder / "intrinsics.txt").exists() else None
     path = folder / "poses.txt"
@@ -186,7 +213,7 @@ def recording(root: Path, sequence: FrameSequence) -> Callable[[Pair], Camera]:
 
 
 def _folder(root: Path, sequence: FrameSequence) -> Path:
-    """The sequence's own folder, above that of its images."""
+    """Return the sequence's folder, the one above its images'."""
     return (root / sequence.pairs[0].rgb).parents[1]
 
 
@@ -196,14 +223,20 @@ def _trajectory(folder: Path) -> poses.Trajectory | None:
 
 
 def _rectified(path: Path, number: str) -> tuple[np.ndarray, np.ndarray, Size]:
-    """A KITTI camera's 3 × 3, the motion from the unrectified camera 0 to it, and its height and width."""
-    found = poses.read_kitti_calibration(path)
+    """Return a KITTI camera's intrinsics, the motion from the unrectified camera 0 to it, and its height and width."""
+    values = poses.read_kitti_calibration(path)
     try:
-        projection = found[f"P_rect_{number}"].reshape(3, 4)
-        turn = poses.pose(found["R_rect_00"].reshape(3, 3), (0, 0, 0))
-        width, height = found[f"S_rect_{number}"]
+        projection = values[f"P_rect_{number}"].reshape(3, 4)
+        turn = poses.pose(values["R_rect_00"].reshape(3, 3), (0, 0, 0))
+        width, height = values[f"S_rect_{number}"]
     except (KeyError, ValueError) as error:
         raise BadSample(str(path), f"does not hold P_rect_{number}, S_rect_{number} and R_rect_00") from error
     matrix = projection[:, :3]
     beside = poses.pose(np.eye(3), np.linalg.solve(matrix, projection[:, 3]))
     return matrix, beside @ turn, (int(height), int(width))
+
+
+def _of_size(path: Path, values: np.ndarray, size: Size) -> np.ndarray:
+    if values.shape[:2] != size:
+        raise BadSample(str(path), f"is {size_text(values.shape)}, and its frame {size_text(size)}")
+    return values

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import entry_points
 from itertools import accumulate
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -25,7 +23,8 @@ from dvd.data.layout import Frame, Layout, in_range, read_frame, to_disparity, w
 from dvd.data.rows.evaluation import EVALUATION
 from dvd.data.rows.training import TRAINING
 from dvd.data.sources import BadSample, RawClip
-from dvd.errors import InputError, OptionError, unknown
+from dvd.errors import InputError, OptionError
+from dvd.plugins import Plugins
 
 Split = Literal["training", "held-out", "all"]
 """The scenes to train on, the other published scenes, or both; a data set without such a split trains on all."""
@@ -33,22 +32,15 @@ Split = Literal["training", "held-out", "all"]
 LISTED = 6
 """Number of names shown of a folder's contents."""
 
-_layouts = {layout.name: layout for layout in (*TRAINING, *EVALUATION)}
-LAYOUTS: Mapping[str, Layout] = MappingProxyType(_layouts)
+LAYOUTS: Plugins[Layout] = Plugins(
+    "data set", {layout.name: layout for layout in (*TRAINING, *EVALUATION)}, group="dvd.layouts"
+)
 """Every known data set by name."""
 
 
 def register_layout(layout: Layout) -> None:
     """Add a data set, so that evaluation, training and `dvd data` know it. Raise OptionError if its name is taken."""
-    if _layouts.setdefault(layout.name, layout) is not layout:
-        raise OptionError(f"there is already a data set '{layout.name}'; choose another name")
-
-
-def find_layout(name: str) -> Layout:
-    """Return the row of that name. Raise OptionError with the nearest names where there is none."""
-    if name not in LAYOUTS:
-        raise OptionError(unknown("data set", name, LAYOUTS))
-    return LAYOUTS[name]
+    LAYOUTS.register(layout.name, layout)
 
 
 class LayoutSource:
@@ -119,7 +111,7 @@ def open_source(name: str, root: Path | str, split: Split = "training", per_metr
     `root` may also be one scene, or one sequence, of the data set. Raise OptionError for an unknown name, and
     InputError, with the expected layout, where nothing usable is found.
     """
-    layout, root = find_layout(name), Path(root)
+    layout, root = LAYOUTS[name], Path(root)
     if per_metre is not None and per_metre <= 0:
         raise OptionError(f"{per_metre:g} stored units per metre make no sense; give 1000 for millimetres")
     if not root.is_dir():
@@ -233,7 +225,3 @@ def _what_is_there(layout: Layout, root: Path) -> str:
     shown = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
     lacks = f"has no {lacking}, it holds" if folder and lacking.strip("*") else "holds only"
     return f"; {root / folder} {lacks} {shown}"
-
-
-for _entry_point in entry_points(group="dvd.layouts"):
-    register_layout(_entry_point.load())

@@ -22,7 +22,7 @@ _FOREIGN_ENDINGS = frozenset(
     (".avi", ".webm", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".hdr", ".ply", ".zarr")
 )
 """Endings that name a file rather than a folder, whether or not a format uses them."""
-_FORMATS: Plugins[type[Writer]] = Plugins("format", FORMATS)
+_FORMATS: Plugins[type[Writer]] = Plugins("format", FORMATS, group="dvd.formats")
 
 
 def register_format(writer: W) -> W:
@@ -36,12 +36,12 @@ def register_format(writer: W) -> W:
 
 def writers() -> Mapping[str, type[Writer]]:
     """Return every format's writer by name: the package's own, those of other packages, and those registered."""
-    return _FORMATS.all()
+    return _FORMATS.loaded()
 
 
 def find_writer(format: str) -> type[Writer]:
     """Return a format's writer. Raises `OptionError` if the format is unknown or its library is missing."""
-    writer = _FORMATS.find(format)
+    writer = _FORMATS[format]
     writer.check_installed()
     return writer
 
@@ -56,7 +56,7 @@ def suffix(format: str, is_image: bool = False) -> str:
 
     For an image, `mp4` means a colour-mapped `.png`, and the folders become single files.
     """
-    writer = _FORMATS.find(format)
+    writer = _FORMATS[format]
     return writer.image_suffix if is_image else writer.suffix
 
 

@@ -14,7 +14,7 @@ from dvd.data import formats
 from dvd.data.check import inspect
 from dvd.data.folders import Pair, Patterns, fill, find, nearest, position, runs, survey
 from dvd.data.layout import planar
-from dvd.data.layouts import LAYOUTS, LayoutSource, find_layout, open_source
+from dvd.data.layouts import LAYOUTS, LayoutSource, open_source
 from dvd.data.sources import BadSample
 from dvd.errors import InputError, OptionError
 from dvd.evaluate.sequences import open_sequences
@@ -518,7 +518,7 @@ def test_only_scenes_outside_the_training_split_is_an_error(tmp_path: Path) -> N
 
 def test_unknown_names_and_impossible_units_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="unknown data set 'hyprsim'; did you mean hypersim"):
-        find_layout("hyprsim")
+        LAYOUTS["hyprsim"]
     with pytest.raises(OptionError, match="0 stored units per metre make no sense"):
         open_source("rgbd", tmp_path, per_metre=0)
 

@@ -58,7 +58,7 @@ def toy() -> Iterator[Layout]:
     )
     register_layout(layout)
     yield layout
-    del layouts._layouts["toy"]
+    del layouts.LAYOUTS._things["toy"]
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_it_is_opened_for_training(root: Path) -> None:
 
 def test_a_name_that_is_taken_is_refused(toy: Layout) -> None:
     register_layout(toy)
-    with pytest.raises(OptionError, match="there is already a data set 'toy'; choose another name"):
+    with pytest.raises(OptionError, match="data set 'toy' exists already; choose another name"):
         register_layout(replace(toy, per_metre=1000))
 
 

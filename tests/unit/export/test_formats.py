@@ -44,7 +44,7 @@ class MeansWriter(Writer):
 @pytest.fixture
 def only_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget formats that a test adds."""
-    monkeypatch.setattr(formats, "_FORMATS", Plugins("format", FORMATS))
+    monkeypatch.setattr(formats, "_FORMATS", Plugins("format", FORMATS, "dvd.formats"))
 
 
 def test_writers_have_the_names_under_which_they_are_listed() -> None:

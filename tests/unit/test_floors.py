@@ -13,7 +13,7 @@ import dvd
 ROOT = Path(dvd.__file__).parent
 
 FLOORS = (
-    {"types", "errors", "names", "arguments", "files", "media", "threads", "processes"}
+    {"types", "errors", "names", "arguments", "files", "media", "threads", "processes", "plots"}
     | {"shots", "windows", "align", "losses", "metrics"},
     {"video", "export", "backbones", "hardware", "resize", "record", "frames"},
     {"regressor", "stitch", "outputs", "data"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,9 +12,12 @@ from types import UnionType
 from typing import Any
 
 from dvd.errors import InputError
+from dvd.evaluate.protocol import PROTOCOLS
 from dvd.files import replacing
 
 FORMAT = 1
+EVER = sys.maxsize
+"""The end of a range of lengths that has none."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,14 @@ class SequenceResult:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Sequences that are also reported apart: their numbers of frames, and the same in words."""
+
+    lengths: range
+    words: str
+
+
+@dataclass(frozen=True)
 class Results:
     """An evaluation of one method under one protocol. `conditions` and `protocol` are stated in every report."""
 
@@ -54,6 +66,16 @@ class Results:
     def datasets(self) -> list[str]:
         """Their names, in order of appearance."""
         return list(dict.fromkeys(sequence.dataset for sequence in self.sequences))
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The sequences that the protocol reports apart, "short" and "long"; the paper's if it does not say which."""
+        parts, paper = {}, PROTOCOLS["paper"]
+        if (ends := self.protocol.get("short", paper.short)) is not None:
+            parts["short"] = Part(range(ends[0], ends[1] + 1), f"{ends[0]} to {ends[1]} frames")
+        if (least := self.protocol.get("long", paper.long)) is not None:
+            parts["long"] = Part(range(least, EVER), f"from {least} frames")
+        return parts
 
     def mean(self, dataset: str | None, lengths: range | None = None) -> dict[str, float]:
         """Every metric, the mean over the sequences that count: of a data set or all (None), of all lengths or some."""

@@ -249,8 +249,8 @@ def _counts(result: Results, dataset: str, paper: PaperTable) -> bool:
 def _measured(result: Results, paper: PaperTable, columns: Sequence[Column]) -> Iterator[Row]:
     means = {dataset: result.mean(dataset, paper.lengths_in(result)) for dataset in {c.dataset for c in columns}}
     for form, metrics in (paper.forms or {"": {name: name for name in paper.metrics}}).items():
-        found = [means[column.dataset].get(metrics[column.metric]) for column in columns]
-        values = tuple(None if v is None else v * column.label.factor for v, column in zip(found, columns, strict=True))
+        known = [means[column.dataset].get(metrics[column.metric]) for column in columns]
+        values = tuple(None if v is None else v * column.label.factor for v, column in zip(known, columns, strict=True))
         counts = tuple(_count(result, column.dataset, metrics[column.metric], paper) for column in columns)
         if any(value is not None for value in values):
             source = f"{MEASURED}, {form}" if form else MEASURED

@@ -117,7 +117,7 @@ def test_every_sequence_and_number_is_there_and_the_page_is_well_formed() -> Non
     assert read.counts["svg"] == 3 * (4 + 4)
 
 
-def test_it_needs_nothing_else() -> None:
+def test_the_page_refers_to_nothing_outside_itself() -> None:
     document = page([ONE], [picture()])
     read = Reader(document)
     assert read.addresses
@@ -169,7 +169,7 @@ def test_a_name_that_looks_like_markup_stays_text(evil: str) -> None:
     }
 
 
-def test_single_images_have_a_ranking_and_no_course() -> None:
+def test_single_images_have_a_ranking_and_no_curves() -> None:
     document = page([IMAGES])
     assert charts(document)[0]["label"] == "rank of the image, best first"
     assert 'class="sequence"' not in document

@@ -13,7 +13,7 @@ import dvd
 ROOT = Path(dvd.__file__).parent
 
 FLOORS = (
-    {"types", "errors", "names", "arguments", "plugins", "files", "media", "memory", "threads", "processes"}
+    {"types", "errors", "names", "arguments", "plugins", "files", "media", "memory", "plots", "threads", "processes"}
     | {"shots", "windows", "align", "losses", "metrics"},
     {"video", "export", "backbones", "hardware", "resize", "record", "frames"},
     {"regressor", "stitch", "outputs", "data", "scenes"},

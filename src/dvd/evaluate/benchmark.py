@@ -1,8 +1,8 @@
-"""The evaluation story: predict every sequence, align it, measure it frame by frame, and write down what was found.
+"""The evaluation story: predict every sequence, align it, measure it frame by frame, and write the results.
 
 A sequence's predictions wait on the disk while running sums gather its alignment; then it is read a second time and
-measured. Memory does not depend on its length. Results are written as sequences get done, and a run that is started
-again goes on with the next.
+measured, so memory does not depend on its length. Results are written after each sequence, and an interrupted run
+continues with the next.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dvd.evaluate.methods.base import Method
 from dvd.evaluate.predictions import PredictionFile
 from dvd.evaluate.protocol import Protocol
 from dvd.evaluate.report import snapshots
-from dvd.evaluate.report.pictures import Frames
+from dvd.evaluate.report.snapshots import Snapshot
 from dvd.evaluate.results import Results, SequenceResult
 from dvd.evaluate.scoring import Fits, SequenceScores, counted, in_space
 from dvd.evaluate.sequences import EvalFrame, EvalSequence
@@ -39,13 +39,13 @@ log = logging.getLogger(__name__)
 
 RESULTS = "results.json"
 PREDICTIONS = "predictions"
-"""Where predictions are kept: this folder / data set / sequence.npy, `T H W` float32 as the method gave them."""
+"""The folder of kept predictions: data set / sequence.npy, `T H W` float32 as the method gave them."""
 
 LEARNT = "learnt from the data"
-"""The conditions that are known only while a method runs; they do not tell one evaluation from another."""
+"""The name of the conditions that are known only while a method runs; two evaluations may differ in them."""
 
 Progress = Callable[[EvalSequence, int], None]
-"""Told how many frames of a sequence have been predicted or measured, of twice as many as it has."""
+"""Called with a sequence and how many of its frames were predicted or measured; at its end, twice its count."""
 
 
 def evaluate(
@@ -57,76 +57,77 @@ def evaluate(
     keep: bool = False,
     progress: Progress | None = None,
 ) -> Results:
-    """Measures a method on sequences, in order, under a protocol; what it found is in `folder`/results.json too.
+    """Measure a method on sequences, in order, under a protocol; the results are in `folder`/results.json too.
 
-    `conditions` are stated with the results, beside what the method says of itself. The frames that are worth a look
-    (`snapshots`) stay in `folder`, with `keep` the predictions too. A sequence that the protocol skips is in the
-    results with its reason. Raises OptionError where the folder holds another evaluation, or one whose predictions were
-    not kept and now should be; InputError where a sequence or a prediction cannot be used, OutputError where the disk
-    is full. What was found before stays, and the same call goes on after it.
+    `conditions` are stated with the results, beside the method's description of itself. The frames that are worth a
+    look (`snapshots`) stay in `folder`, with `keep` the predictions too. A sequence that the protocol skips is in the
+    results with the reason. Earlier results in `folder` stay, and the call continues after them.
+
+    Raise OptionError if the folder holds another evaluation, or one without the predictions that `keep` asks for;
+    InputError if a sequence or a prediction cannot be used; OutputError if the disk refuses.
     """
     stated = {**method.describe(), **(conditions or {})}
-    found = _begun(folder, Results(method.name, stated, asdict(protocol)))
-    done = {(one.dataset, one.name) for one in found.sequences}
+    earlier = _earlier_results(folder, Results(method.name, stated, asdict(protocol)))
+    done = {(result.dataset, result.name) for result in earlier.sequences}
     if keep:
-        _check_kept(folder, found)
-    notes = _Notes(folder, found)
+        _check_kept(folder, earlier)
+    growing = _GrowingResults(folder, earlier)
     try:
         for sequence in chosen(sequences, protocol):
             if (sequence.dataset, sequence.name) in done:
                 continue
             result = _measure(method, sequence, protocol, folder, keep, progress or (lambda *_: None))
-            notes.add(result, method.describe())
+            growing.add(result, method.describe())
     finally:
-        notes.write_out()
-    return notes.found
+        growing.write()
+    return growing.results
 
 
-class _Notes:
-    """What has been found, written down after a sequence; of very many short ones, not after each.
+class _GrowingResults:
+    """The results so far, written after a sequence, but not after each of very many short ones.
 
-    A file that grows with every image would take longer to write than the next image to measure, so writing is given a
-    twentieth of the time.
+    A file that grows with every image would take longer to write than the next image to measure, so writing takes at
+    most a twentieth of the time.
     """
 
     SHARE = 0.05
 
-    def __init__(self, folder: Path, found: Results) -> None:
-        self.found = found
-        self._folder, self._written = folder, found
+    def __init__(self, folder: Path, earlier: Results) -> None:
+        self.results = earlier
+        self._folder, self._written = folder, earlier
         self._cost, self._ended = 0.0, -math.inf
 
     def add(self, result: SequenceResult, described: dict[str, Any]) -> None:
-        learnt = _learnt(self.found.conditions, described)
-        self.found = replace(self.found, conditions=learnt, sequences=(*self.found.sequences, result))
+        conditions = _with_learnt(self.results.conditions, described)
+        self.results = replace(self.results, conditions=conditions, sequences=(*self.results.sequences, result))
         if self._cost <= self.SHARE * (time.monotonic() - self._ended):
-            self.write_out()
+            self.write()
 
-    def write_out(self) -> None:
-        """Writes what is not yet there."""
-        if self._written is self.found:
+    def write(self) -> None:
+        """Write the results if the file does not have them yet."""
+        if self._written is self.results:
             return
         started = time.monotonic()
-        results.write(self.found, self._folder / RESULTS)
-        snapshots.prune(self._folder, self.found)
-        self._written, self._ended = self.found, time.monotonic()
+        results.write(self.results, self._folder / RESULTS)
+        snapshots.prune(self._folder, self.results)
+        self._written, self._ended = self.results, time.monotonic()
         self._cost = self._ended - started
 
 
 def chosen(sequences: Sequence[EvalSequence], protocol: Protocol) -> list[EvalSequence]:
-    """The sequences, and of each the frames, that the protocol takes."""
-    taken: Counter[str] = Counter()
-    found = []
+    """Return the sequences that the protocol takes, each cut to the frames that it takes."""
+    counts: Counter[str] = Counter()
+    taken = []
     for sequence in sequences:
-        taken[sequence.dataset] += 1
-        if protocol.sequences is None or taken[sequence.dataset] <= protocol.sequences:
+        counts[sequence.dataset] += 1
+        if protocol.sequences is None or counts[sequence.dataset] <= protocol.sequences:
             longer = protocol.frames is not None and sequence.count > protocol.frames
-            found.append(FirstFrames(sequence, protocol.frames) if longer and protocol.frames else sequence)
-    return found
+            taken.append(FirstFrames(sequence, protocol.frames) if longer and protocol.frames else sequence)
+    return taken
 
 
 class FirstFrames(EvalSequence):
-    """The first `count` frames of a sequence, as one of its own."""
+    """The first `count` frames of a sequence, as a sequence of its own."""
 
     def __init__(self, whole: EvalSequence, count: int) -> None:
         self.whole, self.count = whole, count
@@ -139,7 +140,7 @@ class FirstFrames(EvalSequence):
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[EvalFrame]:
         stop = self.count if stop is None else stop
         if not 0 <= start <= stop <= self.count:
-            raise OptionError(f"{self.name} has {self.count} frames here; [{start}, {stop}) are not among them")
+            raise OptionError(f"{self.name} is cut to {self.count} frames; [{start}, {stop}) are not among them")
         return self.whole.frames(start, stop)
 
     def explain(self, frame: EvalFrame) -> str:
@@ -149,39 +150,39 @@ class FirstFrames(EvalSequence):
 def _measure(
     method: Method, sequence: EvalSequence, protocol: Protocol, folder: Path, keep: bool, progress: Progress
 ) -> SequenceResult:
-    """One sequence: predict and fit, then measure."""
+    """Predict and fit one sequence, then measure it."""
     result = SequenceResult(sequence.name, sequence.dataset, sequence.count)
     kept = _kept(folder, sequence) if keep else None
     clock = _Clock()
     with closing(PredictionFile(folder, sequence.count, sequence.size, kept)) as file:
         fits = Fits(protocol)
         with closing(_predictions(method, sequence, file, clock)) as predictions:
-            for number, (frame, prediction) in enumerate(predictions):
+            for index, (frame, prediction) in enumerate(predictions):
                 mask = counted(frame, protocol)
                 if mask.any():
                     with _naming(method, sequence, f", frame {frame.name}"):
                         fits.add(in_space(prediction, method.space, protocol), frame, mask)
                 elif protocol.skip == "sequence":
-                    return _skipped(result, _why_empty(sequence, frame, protocol))
-                progress(sequence, number + 1)
+                    return _skipped(result, _skip_reason(sequence, frame, protocol))
+                progress(sequence, index + 1)
         if not fits.frames:
             return _skipped(result, "no frame has a valid pixel")
         with _naming(method, sequence):
             clip_fit, scope_fit = fits.clip(), fits.scope()
         if clip_fit.scale < 0 and method.describe().get("kind") == "saved predictions":
             log.warning(
-                "%s on %s runs against the truth, the fitted scale is negative; is it really %s?",
+                "%s on %s decreases where the truth increases, the fitted scale is negative; is it really %s?",
                 method.name, _title(sequence), method.space,
             )  # fmt: skip
         scores = SequenceScores(protocol, protocol.range_m or sequence.range_m, clip_fit, scope_fit)
-        for number, frame in enumerate(sequence.frames()):
-            prediction = in_space(file.frame(number), method.space, protocol)
+        for index, frame in enumerate(sequence.frames()):
+            prediction = in_space(file.frame(index), method.space, protocol)
             scores.add(prediction, frame, counted(frame, protocol))
-            progress(sequence, sequence.count + number + 1)
-        for number in snapshots.candidates(scores.per_frame.get("abs_rel", ())):
-            snapshots.keep(folder, _pictured(method, sequence, scores, file, number))
+            progress(sequence, sequence.count + index + 1)
+        for index in snapshots.candidates(scores.per_frame.get("abs_rel", ())):
+            snapshots.keep(folder, _snapshot(method, sequence, scores, file, index))
         file.keep()
-    seams = [_facts(seam) for seam in getattr(method, "seams", ())]
+    seams = [_seam_values(seam) for seam in getattr(method, "seams", ())]
     cuts = list(getattr(method, "cuts", ()))
     return replace(
         result,
@@ -198,7 +199,7 @@ def _measure(
 def _predictions(
     method: Method, sequence: EvalSequence, file: PredictionFile, clock: _Clock
 ) -> Generator[tuple[EvalFrame, NDArray]]:
-    """Every frame with its prediction `H W`, which is in the file too; InputError where counts or sizes differ."""
+    """Yield every frame with its prediction `H W`, and write it to the file; InputError if counts or sizes differ."""
     frames, chunks = sequence.frames(), method.predict(sequence)
     try:
         for chunk in clock.timing(chunks):
@@ -212,26 +213,26 @@ def _predictions(
             file.append(chunk)
             yield from zip(islice(frames, len(chunk)), chunk, strict=True)
     finally:
-        # A generator of a method that is stopped early lets go of its threads and files now.
+        # If it stops early, the method's generator lets go of its threads and files now.
         getattr(chunks, "close", lambda: None)()
     if file.written < sequence.count:
         raise InputError(_miscounted(method, sequence, f"{file.written}"))
 
 
-def _pictured(
-    method: Method, sequence: EvalSequence, scores: SequenceScores, file: PredictionFile, number: int
-) -> Frames:
-    """One frame as it was measured; pixels that do not count have no truth."""
-    frame = next(iter(sequence.frames(number, number + 1)))
+def _snapshot(
+    method: Method, sequence: EvalSequence, scores: SequenceScores, file: PredictionFile, index: int
+) -> Snapshot:
+    """Return one frame as it was measured; pixels that do not count have no truth."""
+    frame = next(iter(sequence.frames(index, index + 1)))
     mask = counted(frame, scores.protocol)
-    depth_m = scores.depth_m(in_space(file.frame(number), method.space, scores.protocol), frame, mask)
+    depth_m = scores.depth_m(in_space(file.frame(index), method.space, scores.protocol), frame, mask)
     truth_m = np.where(mask, frame.depth_m, np.nan)
-    measured = scores.per_frame["abs_rel"][number]
-    return Frames(frame.rgb, depth_m, truth_m, sequence.dataset, sequence.name, number, abs_rel=measured)
+    abs_rel = scores.per_frame["abs_rel"][index]
+    return Snapshot(frame.rgb, depth_m, truth_m, sequence.dataset, sequence.name, index, abs_rel=abs_rel)
 
 
-def _begun(folder: Path, fresh: Results) -> Results:
-    """What an earlier run with the same conditions has found; nothing yet where there was none."""
+def _earlier_results(folder: Path, fresh: Results) -> Results:
+    """Return the results of an earlier run with the same conditions, or `fresh` if there was none."""
     path = folder / RESULTS
     if not path.exists():
         try:
@@ -240,7 +241,7 @@ def _begun(folder: Path, fresh: Results) -> Results:
             raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another output folder") from error
         return fresh
     earlier = results.read(path)
-    then, now = (json.loads(json.dumps(asdict(replace(one, sequences=())), default=str)) for one in (earlier, fresh))
+    then, now = (json.loads(json.dumps(asdict(replace(run, sequences=())), default=str)) for run in (earlier, fresh))
     learnt = then["conditions"].pop(LEARNT, {})
     unlike = [
         f"{name} {then[part].get(name)!r} then, {now[part].get(name)!r} now"
@@ -251,18 +252,18 @@ def _begun(folder: Path, fresh: Results) -> Results:
     if then["method"] != now["method"] or unlike:
         raise OptionError(
             f"{path} holds another evaluation ({'; '.join(unlike) or then['method']}); choose another output folder, "
-            "or remove that one"
+            "or remove that file"
         )
     return replace(fresh, conditions={**fresh.conditions, LEARNT: learnt}, sequences=earlier.sequences)
 
 
 def _kept(folder: Path, sequence: EvalSequence | SequenceResult) -> Path:
-    """Where the predictions of a sequence are kept."""
+    """Return the file in which the predictions of a sequence are kept."""
     return folder / PREDICTIONS / sequence.dataset / f"{sequence.name}.npy"
 
 
-def _check_kept(folder: Path, found: Results) -> None:
-    gone = [one for one in found.sequences if one.skipped is None and not _kept(folder, one).exists()]
+def _check_kept(folder: Path, earlier: Results) -> None:
+    gone = [result for result in earlier.sequences if result.skipped is None and not _kept(folder, result).exists()]
     if gone:
         raise OptionError(
             f"{folder / RESULTS} has {len(gone)} sequences whose predictions were not kept, such as {gone[0].name}; "
@@ -270,10 +271,10 @@ def _check_kept(folder: Path, found: Results) -> None:
         )
 
 
-def _learnt(conditions: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """The conditions, and apart from them what a method says only once it has seen the data, such as sizes."""
+def _with_learnt(conditions: dict[str, Any], described: dict[str, Any]) -> dict[str, Any]:
+    """Add, under `LEARNT`, what a method knows of itself only once it has seen the data, such as sizes."""
     learnt = dict(conditions.get(LEARNT, {}))
-    for name, value in now.items():
+    for name, value in described.items():
         if conditions.get(name) != value:
             learnt[name] = {**learnt.get(name, {}), **value} if isinstance(value, dict) else value
     return {**conditions, LEARNT: learnt} if learnt else conditions
@@ -284,7 +285,7 @@ def _skipped(result: SequenceResult, reason: str) -> SequenceResult:
     return replace(result, skipped=reason)
 
 
-def _why_empty(sequence: EvalSequence, frame: EvalFrame, protocol: Protocol) -> str:
+def _skip_reason(sequence: EvalSequence, frame: EvalFrame, protocol: Protocol) -> str:
     if protocol.range_m is not None and frame.mask.any():
         return f"frame {frame.name} has no depth in {protocol.range_m[0]:g} … {protocol.range_m[1]:g} m"
     return f"frame {frame.name} {sequence.explain(frame)}"
@@ -302,31 +303,31 @@ def _miscounted(method: Method, sequence: EvalSequence, predicted: str) -> str:
 
 @contextmanager
 def _naming(method: Method, sequence: EvalSequence, where: str = "") -> Iterator[None]:
-    """What is wrong with a prediction, with its name."""
+    """Name the method and the sequence in an InputError about a prediction."""
     try:
         yield
     except InputError as error:
         raise InputError(f"{method.name} on {_title(sequence)}{where}: {error}") from error
 
 
-def _facts(seam: Seam) -> dict[str, float]:
-    """A seam as numbers, its error before and after alignment among them (Fig. 6); what is not finite is left out."""
-    known = {
+def _seam_values(seam: Seam) -> dict[str, float]:
+    """Return the finite values of a seam, such as its error before and after alignment (Fig. 6)."""
+    values = {
         **{"start": seam.start, "stop": seam.stop, "scale": seam.scale, "shift": seam.shift, "r2": seam.r2},
         "change": seam.change,
         **{"error_before": seam.error_before, "error_after": seam.error_after, "trusted": float(seam.trusted)},
     }
-    return {name: value for name, value in known.items() if math.isfinite(value)}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _seam_means(seams: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The seam errors before and after alignment, each the mean over the seams that have it (Fig. 6)."""
-    found = {name: [seam[name] for seam in seams if name in seam] for name in ("error_before", "error_after")}
-    return {f"seam_{name}": float(np.mean(values)) for name, values in found.items() if values}
+    """Return the seam errors before and after alignment, each the mean over the seams that have it (Fig. 6)."""
+    known = {name: [seam[name] for seam in seams if name in seam] for name in ("error_before", "error_after")}
+    return {f"seam_{name}": float(np.mean(values)) for name, values in known.items() if values}
 
 
 class _Clock:
-    """Seconds that a method has worked."""
+    """Adds up the seconds that a method takes."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -1,4 +1,4 @@
-"""The frames that are evaluated as videos, for methods that only their own code can run (docs/compare.md)."""
+"""Write the evaluated frames as videos, for methods that only their own code can run (docs/compare.md)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from dvd.errors import OutputError
 from dvd.evaluate.sequences import EvalSequence
-from dvd.files import make_aside
+from dvd.files import make_aside, why_refused
 from dvd.media import open_for_writing
 
 FPS = 25
-"""Of sequences that have no frame rate."""
+"""The frame rate of sequences that have none."""
 
 _BT601, _LIMITED = 5, 1
 _LOSSLESS = {"crf": "0", "preset": "veryfast"}
@@ -24,7 +24,7 @@ _LOSSLESS = {"crf": "0", "preset": "veryfast"}
 
 @dataclass(frozen=True)
 class Written:
-    """A video that was written: which frames of what it holds. `size` is height and width, `rate` frames a second."""
+    """A video that was written, with the sequence that it holds. `size` is height and width, `rate` frames a second."""
 
     path: Path
     dataset: str
@@ -41,38 +41,37 @@ class Written:
 def write_inputs(
     sequences: Iterable[EvalSequence], folder: Path | str, progress: Callable[[Written], None] | None = None
 ) -> list[Written]:
-    """Writes every sequence as `folder/DATASET/NAME.mp4`, slashes in its name as `_`; returns what was written.
+    """Write every sequence as `folder/DATASET/NAME.mp4`, with slashes in its name as `_`; return the videos.
 
-    These are the very frames that are evaluated, cropped and resized as the data set's row says. H.264 without loss
-    but for the rounding of colours to 8-bit YCbCr, with full chroma. `progress` is told of each file as it is there.
-    OutputError where a file cannot be written, and, before anything is, where one is there already or two sequences
-    would share one.
+    The frames are those that are evaluated, cropped and resized as the data set's row says. H.264 without loss except
+    for the rounding of colours to 8-bit YCbCr, with full chroma. `progress` is called with each video once it is
+    written. Raise OutputError if the disk refuses, and, before anything is written, if a file exists already or two
+    sequences would share one.
     """
-    places = [(sequence, _place(sequence, Path(folder))) for sequence in sequences]
-    _check_free(places)
+    paths = [(sequence, _path(sequence, Path(folder))) for sequence in sequences]
+    _check_free(paths)
     written = []
-    for sequence, path in places:
+    for sequence, path in paths:
         written.append(_write(sequence, path))
         if progress is not None:
             progress(written[-1])
     return written
 
 
-def _place(sequence: EvalSequence, folder: Path) -> Path:
+def _path(sequence: EvalSequence, folder: Path) -> Path:
     return folder / sequence.dataset / f"{sequence.name.replace('/', '_')}.mp4"
 
 
-def _check_free(places: Sequence[tuple[EvalSequence, Path]]) -> None:
+def _check_free(paths: Sequence[tuple[EvalSequence, Path]]) -> None:
     first: dict[Path, EvalSequence] = {}
-    for sequence, path in places:
+    for sequence, path in paths:
         other = first.setdefault(path, sequence)
         if other is not sequence:
             raise OutputError(f"{path}: {other.name} and {sequence.name} would both be written there; rename one")
-    there = [path for path in first if path.exists()]
-    if there:
+    existing = [path for path in first if path.exists()]
+    if existing:
         raise OutputError(
-            f"{there[0]} is there already, as {len(there)} of {len(first)} files are; remove what is there, or choose "
-            "another folder"
+            f"{existing[0]} exists already, one of {len(existing)} such files; remove them, or choose another folder"
         )
 
 
@@ -87,7 +86,7 @@ def _write(sequence: EvalSequence, path: Path) -> Written:
         finally:
             part.unlink(missing_ok=True)
     except (OSError, av.FFmpegError) as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+        raise OutputError(f"{path}: {why_refused(error)}") from error
     return Written(path, sequence.dataset, sequence.name, sequence.count, sequence.size, rate)
 
 
@@ -96,7 +95,7 @@ def _encode(sequence: EvalSequence, path: Path, rate: Fraction) -> None:
         stream = container.add_stream("libx264", rate=rate, options=_LOSSLESS)
         stream.height, stream.width = sequence.size
         stream.pix_fmt = "yuv444p"
-        # The matrix that readers take where they do not look at the tag.
+        # Readers that ignore the tag assume this matrix.
         stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, _LIMITED
         for frame in sequence.frames():
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame.rgb), format="rgb24")

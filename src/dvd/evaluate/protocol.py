@@ -1,12 +1,12 @@
-"""How predictions are compared with the truth, as data: alignment, frames, metrics, what is skipped; by name.
+"""How predictions are compared with the truth, as named values: alignment, frames, metrics, skipped frames.
 
-`paper` is section 4.1 of the DVD paper, completed by what its release does where the paper is silent (spec,
-"Evaluation"). `release-video` and `release-image` are the release's two test scripts. `video-depth-anything` is the
-benchmark of Chen et al. 2025, as its public script has it.
+`paper` is section 4.1 of the DVD paper; where the paper is silent, it follows the release (spec, "Evaluation").
+`release-video` and `release-image` are the release's two test scripts. `video-depth-anything` is the benchmark of
+Chen et al. 2025, as in its public script.
 
-Crops, ranges and resizes are those of the data sets (`data/rows/evaluation.py`) under every protocol. There the public
-script of Video Depth Anything differs: it crops ScanNet by 8 rows and 11 columns, leaves KITTI whole, keeps every
-frame at its stored size, takes truth from 1e-3 m and lists its frames in files of its own.
+Crops, ranges and resizes are those of the data sets (`data/rows/evaluation.py`) under every protocol. The public
+script of Video Depth Anything differs in these: it crops ScanNet by 8 rows and 11 columns, leaves KITTI whole, keeps
+every frame at its stored size, takes truth from 1e-3 m and lists its frames in files of its own.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Protocol:
 
     A prediction is fitted in `space`; one in the other space is inverted first. `fit` is made once per `scope`: over
     all frames of a clip, for every frame, or over the first `window` frames. Aligned disparity is kept above
-    `least_disparity`. Predictions that are not positive do not count in a fit, unless `least_prediction` says to what
-    they are raised first. At most `frames` frames of a sequence count (None: all), at most `sequences` of a data set.
-    `range_m` narrows the data sets' own ranges. Where a frame has no valid pixel, `skip` leaves out its whole sequence
-    or that frame. With `single_images`, every frame is a sequence of its own. Sequences of `short` frames (least and
-    most) and those from `long` frames on are reported apart too. `stitch` names the rule of `dvd.stitch` by which our
-    models join windows unless another is asked for; methods without windows ignore it, and so do single images.
+    `least_disparity`. Predictions that are not positive do not count in a fit, unless they are first raised to
+    `least_prediction`. At most `frames` frames of a sequence count (None: all), at most `sequences` of a data set.
+    `range_m` narrows the data sets' own ranges. If a frame has no valid pixel, `skip` leaves out its whole sequence or
+    that frame. With `single_images`, every frame is a sequence of its own. Sequences of `short` frames (least and
+    most) and of at least `long` frames are also reported apart. `stitch` is the default rule of `dvd.stitch` by which
+    our models join windows; methods without windows and single images ignore it.
 
-    OptionError where a value is unknown, outside its range, or contradicts another.
+    Raise OptionError if a value is unknown, outside its range, or contradicts another.
     """
 
     name: str
@@ -82,12 +82,12 @@ class Protocol:
         if self.frames == 0 or self.sequences == 0:
             raise OptionError("no frames or no sequences leave nothing to measure; give at least 1")
         if self.least_disparity <= 0:
-            raise OptionError(f"least disparity {self.least_disparity:g} must be positive, for it is inverted")
+            raise OptionError(f"least disparity {self.least_disparity:g} must be positive, because it is inverted")
         if self.range_m is not None and not 0 < self.range_m[0] < self.range_m[1]:
-            raise OptionError(f"the range {self.range_m[0]:g} … {self.range_m[1]:g} m is none; give 0.1 10")
+            raise OptionError(f"the range {self.range_m[0]:g} … {self.range_m[1]:g} m is empty; give 0.1 10")
 
     def describe(self) -> str:
-        """In one line, as a report states it."""
+        """Describe the protocol in one line, for reports."""
         over = {
             "clip": "one per clip",
             "frame": "one per frame",
@@ -142,7 +142,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
 
 
 def choose_protocol(name: str) -> Protocol:
-    """The protocol of that name; OptionError with the nearest names where there is none."""
+    """Return the named protocol. Raise OptionError, with the nearest names, if there is none."""
     if name not in PROTOCOLS:
         raise OptionError(unknown("protocol", name, PROTOCOLS))
     return PROTOCOLS[name]

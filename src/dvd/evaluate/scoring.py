@@ -1,4 +1,4 @@
-"""One sequence against its truth, frame by frame: what a protocol asks for, per clip and per frame."""
+"""Score one sequence against its truth, frame by frame: a protocol's metrics, and AbsRel per clip and per frame."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from dvd.metrics import (
 from dvd.names import Space
 
 DENSE = 0.5
-"""The scale-invariant boundary score, which needs a dense truth, is taken of frames with at least this share of it."""
+"""The least share of known pixels for the scale-invariant boundary score, which needs a dense truth."""
 
 Scores = dict[str, float]
 
 
 def counted(frame: EvalFrame, protocol: Protocol) -> NDArray[np.bool_]:
-    """The pixels `H W` that are measured: the frame's mask, narrowed where the protocol has a range of its own."""
+    """Return the pixels `H W` that are measured: the frame's mask, narrowed to the protocol's range if it has one."""
     if protocol.range_m is None:
         return frame.mask
     low, high = protocol.range_m
@@ -42,22 +42,22 @@ def counted(frame: EvalFrame, protocol: Protocol) -> NDArray[np.bool_]:
 
 
 def in_space(prediction: NDArray, predicted: Space, protocol: Protocol) -> NDArray:
-    """A prediction of the space `predicted` in that of the protocol, any shape; what is not positive becomes 0.
+    """Convert a prediction of any shape from the space `predicted` to the protocol's; 0 where it is not positive.
 
-    Predictions are raised to the protocol's least one first, where it has one.
+    First it is raised to the protocol's least prediction, if there is one.
     """
     if protocol.least_prediction is not None:
         prediction = np.maximum(prediction, np.float32(protocol.least_prediction))
     if predicted == protocol.space:
         return prediction
     inverse = np.zeros_like(prediction)
-    # Not "> 0", so that NaN stays NaN and is found.
+    # Not "> 0", so that NaN stays NaN and is noticed.
     np.divide(1, prediction, out=inverse, where=~(prediction <= 0))
     return inverse
 
 
 class Fits:
-    """Gathers the frames of one sequence in order, and gives the scale and shift of the protocol's scope."""
+    """Gathers the frames of one sequence in order, for the scale and shift of the protocol's scope."""
 
     def __init__(self, protocol: Protocol) -> None:
         self.protocol = protocol
@@ -66,18 +66,18 @@ class Fits:
         self.frames = 0
 
     def add(self, prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_]) -> None:
-        """Counts a frame; InputError where the prediction is not finite at a valid pixel."""
+        """Add a frame. Raise InputError if the prediction is not finite at a valid pixel."""
         self._clip.add(prediction, frame.depth_m, mask)
         if self._first is not None and self.frames < self.protocol.window:
             self._first.add(prediction, frame.depth_m, mask)
         self.frames += 1
 
     def clip(self) -> AffineFit:
-        """Over all frames; InputError where no pixel counted."""
+        """Return the fit over all frames. Raise InputError if no pixel counted."""
         return self._clip.solve()
 
     def scope(self) -> AffineFit | None:
-        """What the frames are measured with; None where each has its own."""
+        """Return the fit that all frames are measured with; None if each has its own."""
         if self.protocol.scope == "frame":
             return None
         return self.clip() if self._first is None else self._first.solve()
@@ -85,7 +85,7 @@ class Fits:
 
 @dataclass
 class _Earlier:
-    """The frame before, as a pair needs it."""
+    """The previous frame, for the metrics of pairs."""
 
     frame: EvalFrame
     depth_m: NDArray[np.float64]
@@ -94,10 +94,10 @@ class _Earlier:
 
 @dataclass
 class SequenceScores:
-    """Adds up frames in order. `per_frame` has a value for every frame, None where there is none.
+    """Scores the frames of a sequence in order. `per_frame` has a value or None for every frame.
 
-    The temporal metrics of two neighbouring frames stand at the later one. Beside the protocol's metrics there are
-    `abs_rel_per_clip` and `abs_rel_per_frame`, AbsRel with one scale and shift for the clip and for each frame.
+    The temporal metrics of two neighbouring frames are those of the later frame. Beside the protocol's metrics there
+    are `abs_rel_per_clip` and `abs_rel_per_frame`, AbsRel with one scale and shift for the clip and for each frame.
     """
 
     protocol: Protocol
@@ -110,25 +110,25 @@ class SequenceScores:
     _count: int = 0
 
     def add(self, prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_]) -> None:
-        """Measures a frame; `prediction` `H W` in the protocol's space. One without a valid pixel has no values."""
+        """Score a frame; `prediction` `H W` in the protocol's space. A frame without a valid pixel has no values."""
         if mask.any():
             depth_m, scores = self._aligned(prediction, frame, mask)
             scores |= self._of_frame(depth_m, frame, mask)
             scores |= self._of_pair(depth_m, frame, mask)
             self._earlier = _Earlier(frame, depth_m, mask)
-            self._note(scores)
+            self._append(scores)
         else:
             self._earlier = None
-            self._note({})
+            self._append({})
 
     def depth_m(self, prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """A frame's depth `H W` in metres as it is measured: with the fit of the protocol's scope."""
+        """Return a frame's depth `H W` in metres, aligned with the fit of the protocol's scope."""
         return self._to_depth_m(prediction, self.scope_fit or _fit_of(prediction, frame, mask, self.protocol))
 
     def means(self) -> Scores:
-        """Each metric over the frames that have it, the RGB boundary scores from the counts of all frames together.
+        """Return the mean of each metric over the frames that have it; RGB boundary scores from summed counts.
 
-        `wander` is AbsRel per clip over AbsRel per frame: about 1 where one scale and shift fits every frame alike.
+        `wander` is AbsRel per clip over AbsRel per frame: about 1 if one scale and shift fits every frame alike.
         """
         known = {name: [v for v in values if v is not None] for name, values in self.per_frame.items()}
         means = {name: float(np.mean(values)) for name, values in known.items() if values and name not in _FITS}
@@ -140,7 +140,7 @@ class SequenceScores:
     def _aligned(
         self, prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float64], Scores]:
-        """Depth in metres as the protocol aligns it, and AbsRel with the fit of the clip and with the frame's own."""
+        """Return the depth in metres as the protocol aligns it, and AbsRel with the clip's fit and the frame's own."""
         own = _fit_of(prediction, frame, mask, self.protocol)
         scores = {"frame_scale": own.scale, "frame_shift": own.shift}
         depths: dict[str, NDArray[np.float64]] = {}
@@ -183,7 +183,7 @@ class SequenceScores:
             scores["flow_warping_error"] = pair_warping_error(depths, flow, masks)
         return scores
 
-    def _note(self, scores: Scores) -> None:
+    def _append(self, scores: Scores) -> None:
         for name in dict.fromkeys([*self.per_frame, *scores]):
             value = scores.get(name, math.nan)
             column = self.per_frame.setdefault(name, [None] * self._count)
@@ -192,11 +192,11 @@ class SequenceScores:
 
 
 _FITS = ("frame_scale", "frame_shift")
-"""Kept for every frame, to be looked at; their mean says nothing."""
+"""Values of a frame that have no meaningful mean."""
 
 
 def _fit_of(prediction: NDArray, frame: EvalFrame, mask: NDArray[np.bool_], protocol: Protocol) -> AffineFit:
-    """The frame's own fit; without values where no pixel of it counts."""
+    """Return the frame's own fit; its values are NaN if no pixel counts."""
     alignment = Alignment(protocol.space, protocol.fit)
     if not alignment.add(prediction, frame.depth_m, mask):
         return AffineFit(math.nan, math.nan, math.nan, math.nan, 0, "no pixels")
@@ -210,7 +210,7 @@ def _named(edges: EdgeCounts) -> Scores:
 def _alignment_errors(
     one: EvalFrame, one_m: NDArray[np.float64], other: EvalFrame, other_m: NDArray[np.float64]
 ) -> Iterator[float]:
-    """The error of each frame's depth carried into the other; nothing where a camera is not known."""
+    """Yield the error of each frame's depth in the other's view; nothing if a camera is unknown."""
     if one.pose is None or other.pose is None or one.intrinsics is None or other.intrinsics is None:
         return
     motion = np.linalg.inv(other.pose) @ one.pose

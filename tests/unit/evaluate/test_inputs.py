@@ -26,7 +26,7 @@ class Scene:
         return (SimpleNamespace(rgb=rng.integers(0, 256, (*self.size, 3)).astype(np.uint8)) for _ in range(self.count))
 
 
-def test_every_frame_is_there_as_it_is_evaluated(tmp_path: Path) -> None:
+def test_the_video_holds_every_evaluated_frame(tmp_path: Path) -> None:
     """Noise in all channels is the worst case for 8-bit YCbCr; subsampled chroma would be off by some 60 levels."""
     [written] = write_inputs([Scene()], tmp_path)
     path = written.path
@@ -42,7 +42,7 @@ def test_every_frame_is_there_as_it_is_evaluated(tmp_path: Path) -> None:
     assert str(written) == f"{path}: 7 frames of 37x51, 24 a second"
 
 
-def test_what_is_made_of_them_is_found(tmp_path: Path) -> None:
+def test_predictions_made_from_the_videos_are_found(tmp_path: Path) -> None:
     """A method appends to the video's name; the sequence's own name still leads there."""
     [written] = write_inputs([Scene()], tmp_path / "inputs")
     made = tmp_path / "made" / "sintel" / f"{written.path.stem}_depths.npz"
@@ -55,7 +55,7 @@ def test_what_is_made_of_them_is_found(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"alley_1_final\.mp4: cannot be written"):
+    with pytest.raises(OutputError, match=r"alley_1_final\.mp4: its folder cannot be made"):
         write_inputs([Scene()], tmp_path / "file")
 
 
@@ -67,13 +67,13 @@ class Dark(Scene):
     name = "cave_2/final"
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     """Told before anything is written: not even the files that are missing."""
     told: list[Written] = []
     [written] = write_inputs([Scene()], tmp_path, told.append)
     assert told == [written]
     before = written.path.read_bytes()
-    with pytest.raises(OutputError, match=r"alley_1_final\.mp4 is there already, as 1 of 2 files are; remove"):
+    with pytest.raises(OutputError, match=r"alley_1_final\.mp4 exists already, one of 1 such files; remove"):
         write_inputs([Scene(), Dark()], tmp_path)
     assert written.path.read_bytes() == before
     assert [entry.name for entry in written.path.parent.iterdir()] == [written.path.name]

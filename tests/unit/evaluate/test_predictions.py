@@ -12,7 +12,7 @@ FRAMES = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
 FULL = Path("/dev/full")
 
 
-def test_frames_come_back_by_number_and_the_folder_stays_empty(tmp_path: Path) -> None:
+def test_frames_are_read_by_index_and_the_folder_stays_empty(tmp_path: Path) -> None:
     one, other = (PredictionFile(tmp_path / "run", 5, (3, 4)) for _ in range(2))
     one.append(FRAMES[:2])
     other.append(FRAMES[::-1])
@@ -25,7 +25,7 @@ def test_frames_come_back_by_number_and_the_folder_stays_empty(tmp_path: Path) -
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_what_is_to_be_kept_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_kept_file_gets_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
     place = tmp_path / "kept" / "scene" / "a.npy"
     for whole in (False, True):
         file = PredictionFile(tmp_path, 5, (3, 4), place)
@@ -40,7 +40,7 @@ def test_what_is_to_be_kept_has_its_name_only_when_it_is_whole(tmp_path: Path) -
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("step", ["append", "frame", "keep"])
-def test_a_full_disk_is_one_line_wherever_it_shows(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_at_every_step(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small predictions stay in the buffer until they are read or kept."""
     monkeypatch.setattr(Path, "open", lambda *_: open(FULL, "w+b"))  # noqa: SIM115
     file = PredictionFile(tmp_path, 10**4 if step == "append" else 5, (3, 4), tmp_path / "a.npy")
@@ -49,9 +49,7 @@ def test_a_full_disk_is_one_line_wherever_it_shows(step: str, tmp_path: Path, mo
         file.append(np.zeros((10**4, 3, 4)) if step == "append" else FRAMES)
         file.frame(0) if step == "frame" else file.keep()
 
-    with pytest.raises(
-        OutputError, match=r"a\.npy: the predictions of a sequence, 1 MiB, cannot be written there \(No"
-    ):
+    with pytest.raises(OutputError, match=r"a\.npy: the predictions of a sequence, 1 MiB: the disk is full"):
         fill()
     file.close()
 

@@ -46,7 +46,7 @@ def test_the_named_protocols_differ_as_their_scripts_do() -> None:
         ({"range_m": (10.0, 0.1)}, "range 10 … 0.1 m"),
     ],
 )
-def test_a_protocol_that_makes_no_sense_is_refused(wrong: dict[str, Any], said: str) -> None:
+def test_contradictory_protocols_are_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(OptionError, match=said):
         replace(PROTOCOLS["paper"], **wrong)
 
@@ -68,7 +68,7 @@ def test_an_unknown_protocol_is_answered_with_the_nearest() -> None:
         choose_protocol("release-vido")
 
 
-def test_a_protocol_states_itself() -> None:
+def test_a_protocol_describes_itself() -> None:
     text = replace(PROTOCOLS["video-depth-anything"], scope="first-window", range_m=(0.1, 10.0)).describe()
     for part in ("least squares", "disparity", "first 45 frames", "first 500 frames", "0.1 … 10 m", "frames without"):
         assert part in text

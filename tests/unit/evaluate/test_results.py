@@ -22,7 +22,7 @@ FOUND = Results(
 )
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_results_are_read_back_as_written(tmp_path: Path) -> None:
     write(FOUND, tmp_path / "results.json")
     assert read(tmp_path / "results.json") == FOUND
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
@@ -99,7 +99,7 @@ def test_results_of_one_name_are_told_apart() -> None:
     assert distinct([FOUND])[0] is FOUND
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file in the way")
     with pytest.raises(OutputError, match=r"out/results\.json: cannot be written"):
         write(FOUND, tmp_path / "out" / "results.json")

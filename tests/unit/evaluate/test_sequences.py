@@ -175,7 +175,7 @@ def equal(frame: EvalFrame, depth_m: np.ndarray, mask: np.ndarray) -> None:
     np.testing.assert_array_equal(frame.mask, mask)
 
 
-def test_every_row_has_a_tree_here() -> None:
+def test_every_evaluation_row_has_a_tree() -> None:
     assert set(TREES) == {layout.name for layout in EVALUATION}
     assert set(TREES) < set(LAYOUTS)
 
@@ -309,7 +309,7 @@ def test_sintel_is_resized_and_has_two_passes(tmp_path: Path) -> None:
         assert frame.intrinsics[1, 1] == pytest.approx(1120 * 480 / 436)
 
 
-def test_sintels_flow_lies_beside_its_depth(tmp_path: Path) -> None:
+def test_sintel_flow_is_read_from_beside_its_depth(tmp_path: Path) -> None:
     """Of the nearest pixel as depth is, in pixels of the frame that is used; not where a mask says so."""
     sintel(tmp_path)
     training = tmp_path / "training"
@@ -334,7 +334,7 @@ def test_sintels_flow_lies_beside_its_depth(tmp_path: Path) -> None:
     assert report.whole
 
 
-def test_flow_leads_to_the_next_number_only(tmp_path: Path) -> None:
+def test_flow_exists_only_to_the_next_frame_number(tmp_path: Path) -> None:
     depths = [np.full((480, 640), 3.0, F32)] * 4
     training = write_sintel(tmp_path, depths, np.ones((480, 640, 2)))
     (training / "flow" / "alley_1" / "frame_0002.flo").unlink()
@@ -351,7 +351,7 @@ def test_flow_leads_to_the_next_number_only(tmp_path: Path) -> None:
     ]
 
 
-def test_damaged_flow_is_named_once_it_is_asked_for(tmp_path: Path) -> None:
+def test_damaged_flow_is_named_when_it_is_read(tmp_path: Path) -> None:
     training = write_sintel(tmp_path, [np.full((24, 32), 3.0, F32)] * 2, np.ones((24, 30, 2)))
     [sequence] = open_sequences("sintel", tmp_path)
     first, _ = sequence.frames()
@@ -469,7 +469,7 @@ def test_any_frame_by_number(tmp_path: Path) -> None:
             sequence.frames(start, stop)
 
 
-def test_frames_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
+def test_frames_are_read_one_by_one(tmp_path: Path) -> None:
     sequence = flight(tmp_path)
     for path in (tmp_path / "ocean" / "Easy" / "P001" / "depth_left").glob("00000[2-5]*"):
         path.unlink()
@@ -500,7 +500,7 @@ def test_sizes_that_differ_are_named(tmp_path: Path) -> None:
         list(sequence.frames())
 
 
-def test_a_frame_without_valid_pixels_is_a_frame_and_is_explained(tmp_path: Path) -> None:
+def test_a_frame_without_valid_pixels_is_kept_and_explained(tmp_path: Path) -> None:
     sequence = flight(tmp_path)
     folder = tmp_path / "ocean" / "Easy" / "P001" / "depth_left"
     np.save(folder / "000001_left_depth.npy", np.zeros(SIZE, F32))
@@ -513,7 +513,7 @@ def test_a_frame_without_valid_pixels_is_a_frame_and_is_explained(tmp_path: Path
     assert next(millimetres.frames(2)).depth_m[0, 0] == 2.5
 
 
-def test_a_mask_may_leave_nothing(tmp_path: Path) -> None:
+def test_a_mask_can_be_empty(tmp_path: Path) -> None:
     kitti(tmp_path, frames=1)
     stored = np.zeros((375, 1242), np.uint16)
     stored[30, 600] = 2560

@@ -1,1 +1,1 @@
-"""What an evaluation found, to be read: tables beside the published numbers, comparisons, one page."""
+"""Reports of an evaluation: tables beside the published numbers, comparisons, one page."""

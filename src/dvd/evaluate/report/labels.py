@@ -1,4 +1,4 @@
-"""How a metric and a data set are shown: label, factor, unit, decimals, and which way is better."""
+"""How metrics and data sets are printed: label, factor, unit, decimals, and which way is better."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Label:
-    """A metric as it is printed: its value × `factor`, in `unit` ("1" for a fraction), with `digits` decimals.
+    """How a metric is printed: its value × `factor`, in `unit` ("1" for a fraction), with `digits` decimals.
 
-    `better` is None where neither way is, or none is known.
+    `better` is None if neither way is better, or it is not known.
     """
 
     text: str
@@ -32,11 +32,11 @@ class Label:
 
     @property
     def heading(self) -> str:
-        """As in the head of a column, such as AbsRel↓."""
+        """The label as the head of a column, such as AbsRel↓."""
         return f"{self.text}{self.arrow}"
 
     def show(self, value: float | None) -> str:
-        """A measured value as it is printed; a dash where there is none."""
+        """Print a measured value; a dash if it is None or not finite."""
         if value is None or not math.isfinite(value):
             return MISSING
         return f"{value * self.factor:.{self.digits}f}"
@@ -82,9 +82,9 @@ _DATASETS = MappingProxyType(
 
 
 def label(metric: str) -> Label:
-    """The label of a metric; one derived from a known metric, such as abs_rel_per_frame, is shown like it.
+    """Return the label of a metric, or one like its base metric's (abs_rel for abs_rel_per_frame).
 
-    An unknown metric is shown by its name, as it is.
+    The label of an unknown metric is its name.
     """
     if metric in METRICS:
         return METRICS[metric]
@@ -96,5 +96,5 @@ def label(metric: str) -> Label:
 
 
 def dataset_label(name: str) -> str:
-    """A data set's name as it is written in the field; its own name where it is none of the published."""
+    """Return a data set's name as the field writes it; unknown names stay as they are."""
     return _DATASETS.get(name, name)

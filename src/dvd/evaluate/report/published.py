@@ -1,4 +1,4 @@
-"""The numbers printed in Tables 1–4 of the paper, as data. None was measured here, and every row says so."""
+"""The numbers printed in Tables 1–4 of the paper, as data. None was measured here, as every row says."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LABEL = "published"
 
 @dataclass(frozen=True)
 class Published:
-    """One printed number: `value` in `units` ("× 100" for AbsRel, "1" for a fraction), of `table` 1 to 4.
+    """One printed number: `value` in `units` ("× 100" for AbsRel, "1" for a fraction), from `table` 1 to 4.
 
-    `dataset` and `metric` are named as in an evaluation. `boundary_recall` and `boundary_f1` of Table 3 are names of
-    their own: the paper does not say whether they are the scale-invariant form that it cites or its release's.
+    `dataset` and `metric` are named as in an evaluation. `boundary_recall` and `boundary_f1` occur in Table 3 alone:
+    the paper does not say whether they are the scale-invariant scores that it cites or those of its release.
     """
 
     label: str
@@ -30,24 +30,24 @@ class Published:
 
     @property
     def source(self) -> str:
-        """What stands beside the number in every form of a table."""
+        """The source of the number, as every form of a table shows it."""
         return f"{LABEL}, Table {self.table}"
 
 
 @cache
 def load() -> tuple[Published, ...]:
-    """Every number of Tables 1–4, in their order; what the paper leaves out has no row."""
+    """Return every number of Tables 1–4, in their order; cells that the paper leaves empty have no entry."""
     return tuple(Published(**row) for row in _document()["rows"])
 
 
 @cache
 def titles() -> Mapping[int, str]:
-    """The titles of the four tables."""
+    """Return the titles of the four tables."""
     return MappingProxyType({int(number): title for number, title in _document()["titles"].items()})
 
 
 def paper() -> str:
-    """The title of the paper."""
+    """Return the title of the paper."""
     return str(_document()["paper"])
 
 

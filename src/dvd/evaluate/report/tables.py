@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
 from dvd.errors import OptionError, unknown
-from dvd.evaluate.protocol import PROTOCOLS
 from dvd.evaluate.report import published
-from dvd.evaluate.report.labels import Label, dataset_label, label
-from dvd.evaluate.results import Results, distinct
+from dvd.evaluate.report.labels import MISSING, Label, dataset_label, label
+from dvd.evaluate.results import EVER, Results, distinct
 
 MEASURED = "measured"
 
@@ -25,11 +23,11 @@ Metrics = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Layout:
-    """One table of the paper: which sequences count, by their frames, and which metrics stand under each data set.
+class PaperTable:
+    """One table of the paper: which sequences count, by their number of frames, and the metrics of each data set.
 
-    `part` names the partition whose lengths are the protocol's; `lengths` holds where there is none. `forms` fills the
-    columns in several ways, each a row of its own whose source says which.
+    `part` names the part of the protocol whose lengths count, else `lengths` are those. `forms` fills the columns in
+    several ways, each a row of its own whose source says which.
     """
 
     name: str
@@ -41,30 +39,26 @@ class Layout:
     forms: Mapping[str, Metrics] = field(default_factory=dict)
     note: str = ""
 
-    def lengths_of(self, result: Results) -> range:
-        """The frames of a sequence that counts under the protocol of these results; none where it has no such part."""
+    def lengths_in(self, result: Results) -> range:
+        """Return the lengths that count under the protocol of these results; none if it has no such part."""
         if self.part is None:
             return self.lengths
-        ends = result.protocol.get(self.part, getattr(PROTOCOLS["paper"], self.part))
-        if ends is None:
-            return range(0)
-        return range(ends, _EVER) if isinstance(ends, int) else range(ends[0], ends[1] + 1)
+        part = result.parts.get(self.part)
+        return part.lengths if part else range(0)
 
 
-_EVER = sys.maxsize
-
-LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+PAPER_TABLES: Mapping[str, PaperTable] = MappingProxyType(
     {
-        layout.name: layout
-        for layout in (
-            Layout("video", "Videos of every length", 1, range(2, _EVER)),
-            Layout("short", "Short videos", 1, part="short"),
-            Layout("long", "Long videos", 2, part="long"),
-            Layout(
+        table.name: table
+        for table in (
+            PaperTable("video", "Videos of every length", 1, range(2, EVER)),
+            PaperTable("short", "Short videos", 1, part="short"),
+            PaperTable("long", "Long videos", 2, part="long"),
+            PaperTable(
                 "boundary",
                 "Boundaries",
                 3,
-                range(1, _EVER),
+                range(1, EVER),
                 metrics=("boundary_recall", "boundary_f1"),
                 forms={
                     "RGB edges": {"boundary_recall": "rgb_boundary_recall", "boundary_f1": "rgb_boundary_f1"},
@@ -73,7 +67,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                 note="The paper cites Depth Pro's scale-invariant score; its release computes the one with RGB edges. "
                 "Which of them Table 3 holds is not stated.",
             ),
-            Layout("image", "Single images", 4, range(1, 2)),
+            PaperTable("image", "Single images", 4, range(1, 2)),
         )
     }
 )
@@ -81,7 +75,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Column:
-    """A metric of a data set."""
+    """One metric on one data set."""
 
     dataset: str
     metric: str
@@ -93,13 +87,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A method's values, in the printed units of the columns. `source` is "measured" or "published", and which."""
+    """A method's values, in the printed units of the columns.
+
+    `source` begins with "measured" or "published". `sequences` counts the sequences behind each value; empty for
+    published rows.
+    """
 
     method: str
     source: str
     values: tuple[Value, ...]
     sequences: tuple[int, ...] = ()
-    """How many sequences each value is the mean of; nothing where it was published."""
     conditions: str = ""
 
     @property
@@ -109,9 +106,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows over columns, and beneath them the conditions under which the numbers came about.
+    """Rows over columns, with the conditions of the measurement as notes.
 
-    `comparable` is False where the measured rows follow different protocols: none of them is the best then.
+    `comparable` is False where the measured rows follow different protocols; then none of them is ranked.
     """
 
     name: str
@@ -122,11 +119,11 @@ class Table:
     comparable: bool = True
 
     def ranks(self, column: int) -> dict[int, int]:
-        """Row → 1 for the best and 2 for the second best of a column, among the rows of one source.
+        """Map the index of a row to 1 for the best and 2 for the second best of a column, among rows of one source.
 
-        Equal values share a rank; where all are equal none has one, for there is nothing that they are better than.
+        Equal values share a rank; where all values are equal, no row has a rank.
         """
-        better, places = self.columns[column].label.better, dict[int, int]()
+        better, ranks = self.columns[column].label.better, dict[int, int]()
         for source in {row.source for row in self.rows if self.comparable or not row.measured}:
             values = {
                 index: value
@@ -135,91 +132,89 @@ class Table:
             }
             order = sorted(set(values.values()), reverse=better == "higher")[:2]
             if better and len(order) > 1:
-                places |= {i: order.index(value) + 1 for i, value in values.items() if value in order}
-        return places
+                ranks |= {index: order.index(value) + 1 for index, value in values.items() if value in order}
+        return ranks
+
+    def cells(self, index: int) -> list[tuple[str, int]]:
+        """Return the printed values of a row, each with its rank in its column (0 for none)."""
+        return [
+            (MISSING if value is None else f"{value:.{column.label.digits}f}", self.ranks(position).get(index, 0))
+            for position, (column, value) in enumerate(zip(self.columns, self.rows[index].values, strict=True))
+        ]
 
 
 def table(name: str, results: Sequence[Results], beside_published: bool = True) -> Table:
-    """The named table of these results; of the published numbers alone, with all their columns, where there are none.
+    """Make the named table of these results; without results, of the published numbers alone.
 
-    A measured data set without published numbers has columns too, and published rows stand only over data sets that
-    were measured. OptionError where the name is unknown.
+    A measured data set without published numbers has columns too; published rows cover measured data sets only.
+    Raise OptionError if the name is unknown.
     """
-    if name not in LAYOUTS:
-        raise OptionError(unknown("table", name, LAYOUTS))
-    layout, results = LAYOUTS[name], distinct(results)
-    printed = [number for number in published.load() if number.table == layout.table]
-    counting = [result for result in results if any(_counted(result, d, layout) for d in result.datasets)]
-    datasets = dict.fromkeys(d for result in counting for d in result.datasets if _counted(result, d, layout))
+    if name not in PAPER_TABLES:
+        raise OptionError(unknown("table", name, PAPER_TABLES))
+    paper, results = PAPER_TABLES[name], distinct(results)
+    printed = [number for number in published.load() if number.table == paper.table]
+    counting = [result for result in results if any(_counts(result, d, paper) for d in result.datasets)]
+    datasets = dict.fromkeys(d for result in counting for d in result.datasets if _counts(result, d, paper))
     if not results:
-        # In the order of the last row, DVD's, which lacks nothing.
+        # The last row is DVD's, which has a number for every data set.
         datasets = dict.fromkeys(number.dataset for number in printed if number.method == printed[-1].method)
-    columns = tuple(Column(dataset, metric) for dataset in datasets for metric in layout.metrics)
-    rows = [row for result in counting for row in _measured(result, layout, columns)]
+    columns = tuple(Column(dataset, metric) for dataset in datasets for metric in paper.metrics)
+    rows = [row for result in counting for row in _measured(result, paper, columns)]
     if beside_published or not results:
         rows = [*_published(printed, columns), *rows]
-    title = f"{layout.title}, beside Table {layout.table}" if any(not row.measured for row in rows) else layout.title
+    title = f"{paper.title}, beside Table {paper.table}" if any(not row.measured for row in rows) else paper.title
     comparable = len({_protocol(result) for result in counting}) < 2
-    return Table(name, title, columns, tuple(rows), tuple(_notes(layout, counting, rows)), comparable)
+    return Table(name, title, columns, tuple(rows), tuple(_notes(paper, counting, rows)), comparable)
 
 
 def tables(results: Sequence[Results], beside_published: bool = True) -> list[Table]:
-    """Every table that these results fill; all lengths together only where neither short nor long alone covers them."""
-    made = {name: table(name, results, beside_published) for name in LAYOUTS}
-    filled = {name: each for name, each in made.items() if any(row.measured for row in each.rows)}
+    """Make every table that these results fill; videos of every length only if neither short nor long covers them."""
+    made = {name: table(name, results, beside_published) for name in PAPER_TABLES}
+    filled = {name: made_table for name, made_table in made.items() if any(row.measured for row in made_table.rows)}
     same = [name for name in ("short", "long") if name in filled and _covers(name, results)]
-    return [each for name, each in filled.items() if not (name == "video" and same)]
+    return [made_table for name, made_table in filled.items() if not (name == "video" and same)]
 
 
 def state(values: Mapping[str, Any]) -> str:
-    """Conditions in one line: `name value, name value`, what is nested by its dotted name, what is None left out."""
-    return ", ".join(f"{name} {text(value)}" for name, value in flat(values) if value is not None)
+    """Write conditions in one line, `name value, name value`: nested ones by dotted name, None left out."""
+    return ", ".join(f"{name} {text(value)}" for name, value in flat(values).items() if value is not None)
 
 
-def flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its dotted name."""
+def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return every nested value by its dotted name."""
+    leaves: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
+        leaves |= flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
+    return leaves
 
 
 def text(value: Any) -> str:
-    """A condition as it is read: sizes as 192 × 256, floats without their noise."""
+    """Write a condition for a reader: sizes as 192 × 256, floats with six digits."""
     if isinstance(value, list | tuple):
-        return (" × " if all(isinstance(each, int) for each in value) else " ").join(map(text, value))
+        return (" × " if all(isinstance(entry, int) for entry in value) else " ").join(map(text, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def protocol_values(result: Results) -> dict[str, Any]:
-    """The protocol as it is stated, with the lengths of short and long sequences in words.
+    """Return the protocol as it is stated, with the lengths of short and long sequences in words.
 
     The conditions state how windows were really joined, so the protocol's own `stitch` is left out.
     """
-    values = {name: value for name, value in result.protocol.items() if name != "stitch"}
-    for part in ("short", "long"):
-        ends = values.get(part)
-        if ends is not None:
-            values[part] = f"from {ends} frames" if isinstance(ends, int) else f"{ends[0]} to {ends[1]} frames"
-    return values
+    words = {name: part.words for name, part in result.parts.items() if name in result.protocol}
+    return {name: words.get(name, value) for name, value in result.protocol.items() if name != "stitch"}
 
 
 def shown_conditions(result: Results) -> dict[str, Any]:
-    """The conditions as a report states them: without the folders of this machine, which are in results.json."""
-    values = dict(result.conditions)
-    if isinstance(values.get("datasets"), Mapping):
-        values["datasets"] = {
-            name: {key: value for key, value in options.items() if key != "root"}
-            if isinstance(options, Mapping)
-            else options
-            for name, options in values["datasets"].items()
-        }
-    return values
+    """Return the conditions by dotted name, without the folders of this machine, which are in results.json."""
+    return {
+        name: value
+        for name, value in flat(result.conditions).items()
+        if not (name.startswith("datasets.") and name.endswith(".root"))
+    }
 
 
-def coverage(result: Results, lengths: range = range(1, _EVER)) -> Iterator[str]:
-    """For each data set, how many sequences and frames count and which were skipped, with the reason."""
+def coverage(result: Results, lengths: range = range(1, EVER)) -> Iterator[str]:
+    """Say for each data set how many sequences and frames count, and which were skipped and why."""
     for dataset in result.datasets:
         here = [s for s in result.sequences if s.dataset == dataset and s.frames in lengths]
         kept = [s for s in here if s.skipped is None]
@@ -230,8 +225,8 @@ def coverage(result: Results, lengths: range = range(1, _EVER)) -> Iterator[str]
             yield f"{line} ({len(here) - len(kept)} skipped: {skipped})" if skipped else line
 
 
-def cuts_in_words(result: Results, lengths: range = range(1, _EVER)) -> str:
-    """Where scale and shift began anew at scene cuts, "" where they nowhere did."""
+def cuts_in_words(result: Results, lengths: range = range(1, EVER)) -> str:
+    """Say where scale and shift begin anew at scene cuts; "" if there are none."""
     cut = [
         f"{one.name} at {', '.join(map(str, one.cuts))}"
         for one in result.sequences
@@ -241,29 +236,29 @@ def cuts_in_words(result: Results, lengths: range = range(1, _EVER)) -> str:
 
 
 def many(count: int, noun: str) -> str:
-    """A number of things, in the plural where they are not one."""
+    """Write a count with its noun, in the plural unless the count is 1."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _counted(result: Results, dataset: str, layout: Layout) -> bool:
-    """Whether the data set has a sequence of these lengths that counts, with one of the metrics."""
-    wanted = set(layout.metrics).union(*(form.values() for form in layout.forms.values()))
-    return bool(wanted & result.mean(dataset, layout.lengths_of(result)).keys())
+def _counts(result: Results, dataset: str, paper: PaperTable) -> bool:
+    """Return whether the data set has a sequence of these lengths that counts, with one of the metrics."""
+    wanted = set(paper.metrics).union(*(form.values() for form in paper.forms.values()))
+    return bool(wanted & result.mean(dataset, paper.lengths_in(result)).keys())
 
 
-def _measured(result: Results, layout: Layout, columns: Sequence[Column]) -> Iterator[Row]:
-    means = {dataset: result.mean(dataset, layout.lengths_of(result)) for dataset in {c.dataset for c in columns}}
-    for form, metrics in (layout.forms or {"": {name: name for name in layout.metrics}}).items():
-        found = [means[column.dataset].get(metrics[column.metric]) for column in columns]
-        values = tuple(None if v is None else v * column.label.factor for v, column in zip(found, columns, strict=True))
-        counts = tuple(_count(result, column.dataset, metrics[column.metric], layout) for column in columns)
+def _measured(result: Results, paper: PaperTable, columns: Sequence[Column]) -> Iterator[Row]:
+    means = {dataset: result.mean(dataset, paper.lengths_in(result)) for dataset in {c.dataset for c in columns}}
+    for form, metrics in (paper.forms or {"": {name: name for name in paper.metrics}}).items():
+        known = [means[column.dataset].get(metrics[column.metric]) for column in columns]
+        values = tuple(None if v is None else v * column.label.factor for v, column in zip(known, columns, strict=True))
+        counts = tuple(_count(result, column.dataset, metrics[column.metric], paper) for column in columns)
         if any(value is not None for value in values):
             source = f"{MEASURED}, {form}" if form else MEASURED
             yield Row(result.method, source, values, counts, _conditions(result))
 
 
-def _count(result: Results, dataset: str, metric: str, layout: Layout) -> int:
-    lengths = layout.lengths_of(result)
+def _count(result: Results, dataset: str, metric: str, paper: PaperTable) -> int:
+    lengths = paper.lengths_in(result)
     return sum(
         s.dataset == dataset and s.skipped is None and s.frames in lengths and metric in s.metrics
         for s in result.sequences
@@ -283,21 +278,21 @@ def _conditions(result: Results) -> str:
 
 
 def _protocol(result: Results) -> str:
-    """The protocol in one line, without the list of metrics, of which the table itself shows what it has."""
+    """Write the protocol in one line, without the list of metrics, which the table itself shows."""
     return state({name: value for name, value in protocol_values(result).items() if name != "metrics"})
 
 
-def _notes(layout: Layout, results: Sequence[Results], rows: Sequence[Row]) -> Iterator[str]:
-    units = [f"{label(m).text} {label(m).unit}" for m in layout.metrics if label(m).unit != "1"]
+def _notes(paper: PaperTable, results: Sequence[Results], rows: Sequence[Row]) -> Iterator[str]:
+    units = [f"{label(m).text} {label(m).unit}" for m in paper.metrics if label(m).unit != "1"]
     if units:
         yield f"Units: {', '.join(units)}."
     if any(not row.measured for row in rows):
         yield f"Published rows are printed in “{published.paper()}”; they were not measured here."
-    if layout.note:
-        yield layout.note
+    if paper.note:
+        yield paper.note
     for result in results:
-        covered = "; ".join(coverage(result, layout.lengths_of(result)))
-        cut = cuts_in_words(result, layout.lengths_of(result))
+        covered = "; ".join(coverage(result, paper.lengths_in(result)))
+        cut = cuts_in_words(result, paper.lengths_in(result))
         yield f"{result.method}, measured: {state(shown_conditions(result))}. {covered}. {cut}".rstrip()
     lines = [_protocol(result) for result in results]
     if len(set(lines)) > 1:
@@ -305,7 +300,7 @@ def _notes(layout: Layout, results: Sequence[Results], rows: Sequence[Row]) -> I
         yield from (f"Protocol of {result.method}: {line}." for result, line in zip(results, lines, strict=True))
     elif lines:
         yield f"Protocol: {lines[0]}."
-    if len({tuple(_names(result, layout.lengths_of(result))) for result in results}) > 1:
+    if len({tuple(_names(result, paper.lengths_in(result))) for result in results}) > 1:
         yield "The measured rows do not all cover the same sequences."
 
 
@@ -314,6 +309,6 @@ def _names(result: Results, lengths: range) -> list[tuple[str, str]]:
 
 
 def _covers(name: str, results: Sequence[Results]) -> bool:
-    """Whether every video that counts has the lengths of the named table."""
-    every = LAYOUTS["video"].lengths
-    return all(_names(result, LAYOUTS[name].lengths_of(result)) == _names(result, every) for result in results)
+    """Return whether every video that counts has the lengths of the named table."""
+    every = PAPER_TABLES["video"].lengths
+    return all(_names(result, PAPER_TABLES[name].lengths_in(result)) == _names(result, every) for result in results)

@@ -1,125 +1,95 @@
-"""Charts: round ticks, gaps, spikes that survive thinning, and values that can be read back off the picture."""
+"""The charts of an evaluation: which values each shows, in which units, and seams in words."""
 
 from __future__ import annotations
 
-import math
-import re
-import xml.etree.ElementTree as ET
+from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from dvd.evaluate.report.charts import (
-    BOTTOM,
-    HEIGHT,
-    LEFT,
-    MOST_POINTS,
-    RIGHT,
-    TOP,
-    WIDTH,
-    Chart,
-    Series,
-    draw,
-    thin,
-    ticks,
-)
+from dvd.evaluate.report.charts import metric_over_time, ranking, seam_charts, seams_in_words
+from dvd.evaluate.results import SequenceResult
 
 
-def polylines(svg: str) -> list[np.ndarray]:
-    found = [each.get("points", "") for each in ET.fromstring(svg).iter("polyline")]
-    return [np.array([list(map(float, pair.split(","))) for pair in points.split()]) for points in found]
+def seam(start: int, before: float, after: float, trusted: float = 1.0) -> dict[str, float]:
+    return {
+        **{"start": start, "stop": start + 5, "scale": 1.1, "shift": 0.01, "r2": 0.9},
+        **{"error_before": before, "error_after": after, "trusted": trusted},
+    }
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(0, 1, [0, 0.5, 1]), (0, 10, [0, 5, 10]), (3, 21, [5, 10, 15, 20]), (0.02, 0.09, [0.02, 0.04, 0.06, 0.08])],
-)
-def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
-    assert ticks(low, high) == pytest.approx(expected)
+ONE = SequenceResult("walk", "bonn", 40, seams=[seam(12, 0.02, 0.001), seam(24, 0.04, 0.003, trusted=0.0)])
+OTHER = SequenceResult("walk", "bonn", 40, seams=[seam(12, 0.5, 0.2)])
+NONE = SequenceResult("walk", "bonn", 40)
+OLD = SequenceResult("walk", "bonn", 40, seams=[{"start": 12, "scale": 1.0, "error_after": 0.001}])
 
 
-def test_an_empty_range_has_one_tick() -> None:
-    assert ticks(2, 2) == [2]
-
-
-def test_values_can_be_read_back() -> None:
-    values = [0.1, 0.4, 0.2, 0.3]
-    svg = draw(Chart("AbsRel", [Series("a", range(4), values)], factor=100))
-    root = ET.fromstring(svg)
-    low, high = map(float, root.get("data-y", "").split())
-    (line,) = polylines(svg)
-    read = low + (HEIGHT - BOTTOM - line[:, 1]) / (HEIGHT - TOP - BOTTOM) * (high - low)
-    assert read == pytest.approx([10, 40, 20, 30], abs=0.01)
-    assert line[[0, -1], 0] == pytest.approx([LEFT, WIDTH - RIGHT])
-
-
-def test_gaps_stay_and_a_lone_value_is_a_point() -> None:
-    values = [1.0, 2.0, None, math.nan, 3.0, 4.0, None, 5.0]
-    svg = draw(Chart("x", [Series("a", range(8), values)]))
-    assert [len(line) for line in polylines(svg)] == [2, 2]
-    assert len(list(ET.fromstring(svg).iter("circle"))) == 1
-
-
-def test_thinning_keeps_the_spike_and_the_gap() -> None:
-    x, y = np.arange(5000.0), np.zeros(5000)
-    y[1234], y[2000:2100] = 9, math.nan
-    kept_x, kept_y = thin(x, y)
-    assert len(kept_x) <= MOST_POINTS
-    assert kept_y[kept_x == 1234] == 9
-    assert np.isnan(kept_y).any()
-    assert (np.diff(kept_x) > 0).all()
-
-
-def test_ends_are_fixed_but_never_cut_a_value_off() -> None:
-    fixed = Chart("x", [Series("a", range(2), [0.2, 0.4])], ends=(0.0, 1.0), across=(0, 9))
-    assert 'data-y="0 1"' in draw(fixed)
-    assert 'data-x="0 9"' in draw(fixed)
-    assert 'data-y="-0.5 1"' in draw(Chart("x", [Series("a", range(2), [-0.5, 0.4])], ends=(0.0, 1.0)))
-
-
-def test_refused_points_are_hollow_and_series_have_colours() -> None:
-    svg = draw(Chart("seams", [Series("a", [3, 7], [1.0, 2.0], 1, [False, True])], points=True))
-    assert re.findall(r'class="(s1 \w+)"', svg) == ["s1 point", "s1 refused"]
-
-
-def test_nothing_to_draw_is_nothing_drawn() -> None:
-    assert draw(Chart("x", [Series("a", range(2), [None, math.inf])])) == ""
-    assert draw(Chart("x", [])) == ""
-
-
-def test_a_constant_has_a_scale() -> None:
-    svg = draw(Chart("x", [Series("a", range(3), [2.0, 2.0, 2.0])]))
-    assert np.isfinite(polylines(svg)[0]).all()
-
-
-def test_names_are_escaped() -> None:
-    svg = draw(Chart("<b> & co", [Series('"<x>"', range(2), [1, 2])]))
-    assert ET.fromstring(svg).get("aria-label") == "<b> & co"
-
-
-def test_values_can_be_read_back_off_a_logarithmic_scale() -> None:
-    values = [3e-5, 0.02, 7e-4]
-    svg = draw(Chart("error", [Series("a", range(3), values, mark="square")], points=True, log=True))
-    root = ET.fromstring(svg)
-    assert (root.get("data-y"), root.get("data-log")) == ("1e-05 0.1", "true")
-    middles = np.array([float(mark.get("y", "")) + float(mark.get("height", "")) / 2 for mark in root.iter("rect")])
-    read = 10 ** (-5 + (HEIGHT - BOTTOM - middles) / (HEIGHT - TOP - BOTTOM) * 4)
-    assert read == pytest.approx(values, rel=1e-3)
-    assert [each.text for each in root.iter("text") if each.text and each.text.startswith("10")] == [
-        *("10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹")
+def test_a_metric_over_time_has_a_line_for_each_method_that_has_it() -> None:
+    walk = SequenceResult("walk", "bonn", 40, per_frame={"abs_rel": [0.1, None, 0.3]})
+    chart = metric_over_time(["ours", "row", "theirs"], {0: walk, 1: NONE, 2: walk}, "abs_rel")
+    assert (chart.title, chart.factor, chart.x_ends, chart.y_ends) == ("AbsRel × 100 ↓", 100, (0, 39), (0, None))
+    assert [(series.name, series.colour, list(series.y)) for series in chart.series] == [
+        ("ours", 0, [0.1, None, 0.3]),
+        ("theirs", 2, [0.1, None, 0.3]),
     ]
 
 
 @pytest.mark.parametrize(
-    ("values", "ends"), [([1e-3], "0.001 0.01"), ([0.5, 2.0], "0.1 10"), ([1e-12, 1.0], "1e-12 1")]
+    ("metric", "title", "ends"),
+    [
+        ("delta1", "δ1 ↑", (None, 1)),
+        ("rmse", "RMSE (m) ↓", (0, None)),
+        ("frame_scale", "Scale of the frame", (None, None)),
+    ],
 )
-def test_a_logarithmic_scale_has_whole_decades_and_two_ticks_at_least(values: list[float], ends: str) -> None:
-    svg = draw(Chart("error", [Series("a", range(len(values)), values)], log=True))
-    assert f'data-y="{ends}"' in svg
-    assert 2 <= svg.count(">10") <= 6
+def test_titles_have_units_and_errors_begin_at_zero(metric: str, title: str, ends: tuple) -> None:
+    chart = metric_over_time(["ours"], {0: SequenceResult("walk", "bonn", 2, per_frame={metric: [0.1, 0.2]})}, metric)
+    assert (chart.title, chart.y_ends) == (title, ends)
 
 
-def test_what_is_not_positive_has_no_place_on_a_logarithmic_scale() -> None:
-    svg = draw(Chart("error", [Series("a", range(4), [0.0, 0.1, -1.0, math.nan])], points=True, log=True))
-    assert svg.count("<circle") == 1
-    assert draw(Chart("error", [Series("a", range(2), [0.0, 0.0])], log=True)) == ""
+def test_images_are_ranked_from_best_to_worst() -> None:
+    images = {
+        f"i{i}": {0: SequenceResult(f"i{i}", "nyuv2", 1, metrics={"delta1": v})} for i, v in enumerate((0.2, 0.9))
+    }
+    (series,) = ranking(["ours"], images, "delta1").series
+    assert (list(series.x), series.y) == ([1, 2], [0.9, 0.2])
+
+
+def test_seam_errors_share_one_logarithmic_scale() -> None:
+    errors, *fits = seam_charts(["ours", "row", "theirs"], {0: ONE, 1: NONE, 2: OTHER})
+    assert (errors.log, errors.points, errors.x_ends) == (True, True, (0, 39))
+    drawn = [(series.name, series.mark, series.y, series.hollow) for series in errors.series if series.x]
+    assert drawn == [
+        ("ours, before alignment", "square", [0.02, 0.04], [False, True]),
+        ("theirs, before alignment", "square", [0.5], [False]),
+        ("ours, after alignment", "dot", [0.001, 0.003], [False, True]),
+        ("theirs, after alignment", "dot", [0.2], [False]),
+    ]
+    assert [fit.series[0].x for fit in fits] == [[12, 24]] * 3
+
+
+def test_older_results_show_what_they_have() -> None:
+    errors, scale, shift, r2 = seam_charts(["old"], {0: OLD})
+    assert [series.y for series in errors.series] == [[], [0.001]]
+    assert [chart.series[0].y for chart in (scale, shift, r2)] == [[1.0], [], []]
+
+
+def test_cuts_are_described_with_and_without_seams() -> None:
+    (alone,) = seams_in_words(["ours"], {0: replace(NONE, cuts=[7])})
+    assert alone == "ours: scale and shift begin anew at frame 7."
+    first, second = seams_in_words(["ours"], {0: replace(ONE, cuts=[7, 30])})
+    assert first.endswith("begin anew at frames 7, 30.")
+    assert "2 seams, 1 refused, accumulated scale 1.00 … 1.10" in second
+
+
+def test_without_seams_the_charts_are_empty_and_nothing_is_said() -> None:
+    assert all(not series.x for chart in seam_charts(["row"], {0: NONE}) for series in chart.series)
+    assert list(seams_in_words(["row"], {0: NONE})) == []
+
+
+def test_the_words_give_the_means() -> None:
+    ours, theirs = seams_in_words(["ours", "row", "theirs"], {0: ONE, 1: NONE, 2: OTHER})
+    assert ours.startswith("ours: 2 seams, 1 refused, accumulated scale 1.00 … 1.10; ")
+    assert ours.endswith(" 0.03 before alignment, 0.002 after alignment.")
+    assert theirs.startswith("theirs: 1 seam, accumulated scale 1.00 … 1.10; ")
+    (old,) = seams_in_words(["old"], {0: OLD})
+    assert old.endswith("difference of disparity over the overlaps 0.001 after alignment.")

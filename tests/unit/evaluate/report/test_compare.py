@@ -30,11 +30,11 @@ B = results(sequence("x", [0.2, 0.6]), sequence("y", [0.2, 0.2, 0.2, 0.1]), sequ
 
 def test_differences_and_wins_by_hand() -> None:
     found = compare(A, B)
-    assert [(pair.name, pair.difference) for pair in found.pairs] == [
+    assert [(sequence.name, sequence.difference) for sequence in found.shared] == [
         ("x", pytest.approx(0.2)),
         ("y", pytest.approx(-0.025)),
     ]
-    assert found.pairs[0].frames == pytest.approx((0.1, 0.3))
+    assert found.shared[0].frames == pytest.approx((0.1, 0.3))
     assert found.sequences.mean == pytest.approx(0.0875)
     assert (found.sequences.better_a, found.sequences.better_b, found.sequences.equal) == (1, 1, 0)
     assert found.frames is not None
@@ -85,7 +85,7 @@ def test_the_seed_decides_and_many_sequences_are_resampled_in_blocks() -> None:
     assert len(one) == 2000
 
 
-def test_where_more_is_better_the_wins_turn() -> None:
+def test_wins_are_swapped_for_metrics_where_more_is_better() -> None:
     one = results(sequence("x", [0.9], metric="delta1"), sequence("y", [0.8], metric="delta1"))
     other = results(sequence("x", [0.95], metric="delta1"), sequence("y", [0.8], metric="delta1"), method="b")
     found = compare(one, other, "delta1").sequences
@@ -99,7 +99,7 @@ def test_where_more_is_better_the_wins_turn() -> None:
 
 def test_frames_that_one_has_not_scored_are_left_out() -> None:
     found = compare(results(sequence("x", [0.1, None, 0.3])), results(sequence("x", [0.2, 0.2, None]), method="b"))
-    assert found.pairs[0].frames == pytest.approx((0.1,))
+    assert found.shared[0].frames == pytest.approx((0.1,))
 
 
 def test_one_sequence_has_no_interval() -> None:
@@ -113,7 +113,7 @@ def test_one_sequence_has_no_interval() -> None:
 def test_skipped_and_broken_sequences_do_not_count() -> None:
     skipped = replace(B.sequences[0], skipped="no valid pixel")
     broken = replace(B.sequences[1], metrics={"abs_rel": float("nan")})
-    assert len(compare(A, replace(B, sequences=(skipped, B.sequences[1]))).pairs) == 1
+    assert len(compare(A, replace(B, sequences=(skipped, B.sequences[1]))).shared) == 1
     with pytest.raises(OptionError, match="share no sequence"):
         compare(A, replace(B, sequences=(skipped, broken)))
 
@@ -131,7 +131,7 @@ def test_a_protocol_that_was_read_back_is_the_same(tmp_path) -> None:
     assert compare(A, read(tmp_path / "results.json")).sequences == compare(A, B).sequences
 
 
-def test_other_frames_of_a_sequence_are_refused() -> None:
+def test_sequences_with_different_frames_are_refused() -> None:
     with pytest.raises(OptionError, match="x has 2 frames in a and 3 in b"):
         compare(results(sequence("x", [0.1, 0.2])), results(sequence("x", [0.1, 0.2, 0.3]), method="b"))
 
@@ -162,7 +162,7 @@ def test_the_text_states_numbers_in_printed_units_and_what_differs() -> None:
     assert "20.0 →      40.0  +20.00" in text
     assert "mean difference +8.75" in text
     assert "too few" in text
-    assert "2 sequences scored in one of the two only" in text
+    assert "2 sequences scored in only one of the two" in text
     assert "Conditions differ: size 192 × 256 → 384 × 512." in text
 
 
@@ -172,13 +172,13 @@ def test_two_runs_of_one_method_are_told_apart() -> None:
     assert "better: a (2) 1, a 1" in text
 
 
-def test_metrics_that_were_taken_besides_do_not_matter() -> None:
+def test_other_metrics_of_a_protocol_do_not_matter() -> None:
     fewer = replace(B, protocol={**B.protocol, "metrics": ["abs_rel"]})
     assert compare(A, fewer).sequences == compare(A, B).sequences
 
 
-def test_of_one_sequence_no_interval_is_spoken_of() -> None:
+def test_a_single_sequence_is_described_without_an_interval() -> None:
     text = describe(compare(results(sequence("x", [0.1])), results(sequence("x", [0.2]), method="b")))
-    assert "no interval of one sequence" in text
+    assert "no interval for one sequence" in text
     assert "bootstrap" not in text
-    assert "trusted" not in text
+    assert "trust" not in text

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
 
-from dvd.apps.report import comparison_text, sequence_lines, tables_text, write_reports
+pytest.importorskip("matplotlib", reason="the eval extra is not installed")
+pytest.importorskip("jinja2", reason="the eval extra is not installed")
+
+from dvd.apps.report import print_reports, sequence_lines, write_reports
 from dvd.errors import OptionError
 from dvd.evaluate.protocol import PROTOCOLS
+from dvd.evaluate.report.compare import compare_files
 from dvd.evaluate.report.labels import label
 from dvd.evaluate.report.page import page
-from dvd.evaluate.report.pictures import Frames
+from dvd.evaluate.report.snapshots import Snapshot
+from dvd.evaluate.report.table_forms import render_all
 from dvd.evaluate.results import Results, SequenceResult, write
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -69,6 +76,11 @@ def sequence(name: str, frames: int, seed: int, dataset: str = "bonn") -> Sequen
     return SequenceResult(name, dataset, frames, None, scale, shift, metrics, per_frame, seams, 12.34)
 
 
+def charts(document: str) -> list[dict[str, Any]]:
+    """The values that the page's script shows, chart by chart."""
+    return [json.loads(value) for value in re.findall(r"data-chart='([^']*)'", document)]
+
+
 SKIPPED = SequenceResult("gone", "bonn", 60, "frame 3 has no valid <pixel>")
 PROTOCOL = asdict(PROTOCOLS["paper"])
 ONE = Results(
@@ -80,9 +92,9 @@ ONE = Results(
 IMAGES = Results("row", {}, PROTOCOL, tuple(sequence(f"i{i}", 1, i, "nyuv2") for i in range(5)))
 
 
-def picture(frame: int = 0) -> Frames:
+def picture(frame: int = 0) -> Snapshot:
     truth = np.linspace(1, 4, 12 * 16).reshape(12, 16)
-    return Frames(np.zeros((12, 16, 3), np.uint8), truth * 1.125, truth, "bonn", "walk", frame, "dvd-mini")
+    return Snapshot(np.zeros((12, 16, 3), np.uint8), truth * 1.125, truth, "bonn", "walk", frame, "dvd-mini")
 
 
 def test_every_sequence_and_number_is_there_and_the_page_is_well_formed() -> None:
@@ -105,7 +117,7 @@ def test_every_sequence_and_number_is_there_and_the_page_is_well_formed() -> Non
     assert read.counts["svg"] == 3 * (4 + 4)
 
 
-def test_it_needs_nothing_else() -> None:
+def test_the_page_refers_to_nothing_outside_itself() -> None:
     document = page([ONE], [picture()])
     read = Reader(document)
     assert read.addresses
@@ -129,13 +141,37 @@ def test_methods_are_drawn_over_each_other_under_names_of_their_own() -> None:
     text = " ".join(read.text)
     assert "dvd-mini (2)" in text
     document = page([ONE, replace(ONE, method="row")])
-    assert 'class="s1" data-name="row"' in document
-    assert 'class="s0" data-name="dvd-mini"' in document
+    shown = charts(document)[0]
+    assert [series["name"] for series in shown["series"]] == ["dvd-mini", "row"]
+    assert "var(--s1, " in document
+    assert '<span class="key c1">row</span>' in document
 
 
-def test_single_images_have_a_ranking_and_no_course() -> None:
+def test_the_script_finds_every_value() -> None:
+    shown = {(chart["label"], series["name"]): series for chart in charts(page([ONE])) for series in chart["series"]}
+    assert ("frame", "dvd-mini, before alignment") in shown
+    values = next(chart["series"][0]["y"] for chart in charts(page([ONE])))
+    assert values == pytest.approx([100 * value for value in ONE.sequences[0].per_frame["abs_rel"]], rel=1e-4)
+
+
+@pytest.mark.parametrize("evil", ["<script>alert(1)</script>", "'><img src=x onerror=alert(1)>", "</style>{{ 7 * 7 }}"])
+def test_a_name_that_looks_like_markup_stays_text(evil: str) -> None:
+    walk = replace(ONE.sequences[0], name=evil)
+    named = replace(ONE, method=evil, conditions={evil: evil}, sequences=(walk, replace(SKIPPED, skipped=evil)))
+    document = page([named], [replace(picture(), method=evil, sequence=evil, why=evil)])
+    read = Reader(document)
+    assert read.open == []
+    assert read.counts["script"] == read.counts["style"] == 1
+    assert read.counts["img"] == 4
+    assert evil in " ".join(read.text)
+    assert {series["name"] for chart in charts(document) for series in chart["series"]} == {
+        *(evil, f"{evil}, before alignment", f"{evil}, after alignment")
+    }
+
+
+def test_single_images_have_a_ranking_and_no_curves() -> None:
     document = page([IMAGES])
-    assert "rank, best first" in document
+    assert charts(document)[0]["label"] == "rank of the image, best first"
     assert 'class="sequence"' not in document
 
 
@@ -156,13 +192,23 @@ def test_reports_are_written_beside_the_results(tmp_path) -> None:
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     heads = [line for line in (tmp_path / "tables.csv").read_text().splitlines() if line.startswith("table,source")]
     assert len(heads) == 1
-    assert "dvd-mini" in tables_text([ONE])
+    assert "dvd-mini" in render_all([ONE])
+
+
+def test_without_matplotlib_tables_are_written_and_the_page_is_explained(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("dvd.evaluate.report.page.find_spec", lambda name: None if name == "matplotlib" else object())
+    print_reports([(tmp_path, ONE)], tmp_path, notes=False)
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".md", ".tex", ".txt"]
+    said = capsys.readouterr().out
+    assert said.endswith("page.html needs matplotlib: pip install 'dvd-depth[eval]'\n")
+    with pytest.raises(OptionError, match="needs matplotlib"):
+        page([ONE])
 
 
 def test_two_files_are_compared(tmp_path) -> None:
     write(ONE, tmp_path / "a.json")
     write(replace(ONE, method="row"), tmp_path / "b.json")
-    text = comparison_text(tmp_path / "a.json", tmp_path / "b.json")
+    text = compare_files(tmp_path / "a.json", tmp_path / "b.json")
     assert "row − dvd-mini" in text
     assert "equal 3 of 3" in text
 

@@ -36,12 +36,12 @@ def test_every_number_of_four_tables_is_there_once() -> None:
         (4, "DVD", "diode", "delta1", 0.738),
     ],
 )
-def test_some_of_them_by_hand(table: int, method: str, dataset: str, metric: str, value: float) -> None:
+def test_some_numbers_by_hand(table: int, method: str, dataset: str, metric: str, value: float) -> None:
     key = (table, method, dataset, metric)
     assert [row.value for row in published.load() if (row.table, row.method, row.dataset, row.metric) == key] == [value]
 
 
-def test_what_the_paper_leaves_out_has_no_row() -> None:
+def test_empty_cells_of_the_paper_have_no_entry() -> None:
     assert not [r for r in published.load() if (r.table, r.method, r.dataset) == (4, "ChronoDepth", "kitti")]
 
 
@@ -56,7 +56,7 @@ def test_every_number_says_that_it_is_printed_and_in_what_units() -> None:
 
 @pytest.mark.skipif(not PAPER.exists(), reason="the paper's text, ../shared/paper.txt, is not here")
 @pytest.mark.parametrize("table", [1, 2, 3, 4])
-def test_they_are_those_of_the_paper_itself(table: int) -> None:
+def test_the_numbers_are_those_of_the_paper(table: int) -> None:
     lines = PAPER.read_text(encoding="utf-8").splitlines()
     first = next(index for index, line in enumerate(lines) if line.startswith(f"Table {table}.")) + 2
     datasets, metrics = lines[first].split("\t"), lines[first + 1].split("\t")

@@ -48,14 +48,14 @@ def test_means_are_over_the_sequences_of_each_length_in_printed_units() -> None:
     assert [row.sequences for row in table("short", [MIXED]).rows if row.measured] == [(2, 2)]
 
 
-def test_the_partition_is_the_protocols() -> None:
+def test_short_and_long_are_the_lengths_of_the_protocol() -> None:
     narrow = replace(MIXED, protocol={**MIXED.protocol, "short": [40, 50], "long": 200})
     assert measured("short", narrow)[0][0] == pytest.approx(15)
     assert measured("long", narrow)[0][0] == pytest.approx(35)
     assert measured("short", replace(MIXED, protocol=asdict(PROTOCOLS["video-depth-anything"]))) == []
 
 
-def test_published_rows_stand_over_the_measured_data_sets_and_say_so() -> None:
+def test_published_rows_cover_the_measured_data_sets_and_say_so() -> None:
     made = table("long", [MIXED])
     assert [column.dataset for column in made.columns] == ["bonn", "bonn"]
     printed = {row.method: row for row in made.rows if not row.measured}
@@ -106,7 +106,7 @@ def test_the_best_are_ranked_apart_by_source_and_the_way_that_is_better() -> Non
     assert not any(made.rows[index].measured for index in table("long", [a]).ranks(0))
 
 
-def test_all_tables_that_are_filled_and_none_twice() -> None:
+def test_only_filled_tables_are_made_and_none_twice() -> None:
     assert [made.name for made in tables([MIXED])] == ["video", "short", "long", "image"]
     assert [made.name for made in tables([results(sequence("b", 60, 0.2))])] == ["short"]
     assert [made.name for made in tables([results(sequence("b", 30, 0.2))])] == ["video"]
@@ -191,6 +191,6 @@ def test_two_runs_of_one_method_have_names_of_their_own() -> None:
     assert "dvd-mini (2), measured: " in " ".join(made.notes)
 
 
-def test_markdown_takes_a_name_as_it_is() -> None:
+def test_markdown_escapes_names() -> None:
     text = render(table("video", [replace(MIXED, method="$x$ [a](b) &lt; *c*")]), "markdown")
     assert r"| \$x\$ \[a\](b) \&lt; \*c\* |" in text

@@ -26,6 +26,7 @@ from dvd.backbones.wan.weights import Shape, open_weights
 from dvd.errors import ModelError
 
 if TYPE_CHECKING:
+    from dvd.backbones.trainable import Trainable
     from dvd.backbones.wan.fold import FoldedTransformer
 
 TIME_FACTOR = 4
@@ -231,7 +232,9 @@ def save(folder: Path, network: MiniNetwork, vae: WanVAE, card: ModelCard, dtype
 
 
 def load(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> MiniBackbone:
-    """Opens a folder that `save` wrote; ModelError names what is missing, unknown or damaged in it."""
+    """Open a folder that `save` wrote. ModelError names what is missing, unknown or damaged in it."""
+    if folder.is_file():
+        raise ModelError(f"{folder}: a mini model is opened by its folder; give {folder.parent}")
     _, card = read_config(folder)
     networks = read_networks(folder, values=torch.device(device).type != "meta")
     return MiniBackbone(*networks, card).to(device, dtype)
@@ -265,6 +268,13 @@ def read_config(folder: Path) -> tuple[MiniConfig, ModelCard]:
         return MiniConfig.from_json(values), card
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not the configuration of a mini model ({error}); export the model again") from error
+
+
+def trainable() -> Trainable:
+    """Return how dvd-mini is trained."""
+    from dvd.backbones.mini_training import MiniTraining
+
+    return MiniTraining()
 
 
 def _fill(module: nn.Module, path: Path) -> None:

@@ -12,12 +12,13 @@ from dvd.arguments import check_path
 from dvd.backbones.base import ModelCard
 from dvd.backbones.cards import card_of, read_config
 from dvd.backbones.hub import HubFile, cached, fetch
-from dvd.errors import ModelError, unknown
+from dvd.errors import ModelError, OptionError, unknown
 
 if TYPE_CHECKING:
     import torch
 
     from dvd.backbones.base import Backbone
+    from dvd.backbones.trainable import Trainable
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Where the package keeps models of its own, a folder each."""
@@ -27,7 +28,12 @@ BACKBONES = {
     "generative": "dvd.backbones.wan.generative",
     "mini": "dvd.backbones.mini",
 }
-"""What a model folder's config.json may say under "backbone" → the module whose `load` opens it."""
+"""Every kind of model, as a model folder's config.json gives it under "backbone", and its module.
+
+The module has `load(path, device, dtype) -> Backbone` and, if the kind can be trained, `trainable() -> Trainable`.
+Other packages add kinds through `register` or through entry points of the group `ENTRY_POINTS`.
+"""
+ENTRY_POINTS = "dvd.backbones"
 
 WAN_VAE = HubFile("Wan-AI/Wan2.1-T2V-1.3B", "Wan2.1_VAE.pth", "Apache-2.0")
 DVD_LICENCE = "CC BY-NC 4.0 (no commercial use)"
@@ -58,6 +64,32 @@ ENTRIES = (
 )
 
 
+def register(kind: str, module: str) -> None:
+    """Make a kind of model known by the dotted name of its module, which is imported when it is needed."""
+    BACKBONES[kind] = module
+
+
+def trainable(kind: str) -> Trainable:
+    """Return how a kind of model is trained. OptionError offers the nearest kinds."""
+    module = _module_of(kind)
+    if module is None:
+        raise OptionError(unknown("kind of model", kind, BACKBONES))
+    make = getattr(importlib.import_module(module), "trainable", None)
+    if make is None:
+        raise OptionError(f"a model of kind {kind} cannot be trained; choose another kind, such as wan or mini")
+    return cast("Trainable", make())
+
+
+def _module_of(kind: str) -> str | None:
+    """Return the module of a kind of model; other packages are searched for a kind that is not known yet."""
+    if kind not in BACKBONES:
+        from importlib.metadata import entry_points
+
+        for entry in entry_points(group=ENTRY_POINTS):
+            BACKBONES.setdefault(entry.name, entry.value)
+    return BACKBONES.get(kind)
+
+
 def names() -> list[str]:
     """The names that `load` knows."""
     return [entry.name for entry in ENTRIES]
@@ -86,7 +118,7 @@ def card(name_or_path: str | Path) -> ModelCard:
     entry, path = _locate(name_or_path)
     if path is None:
         return _card_of_release(entry)
-    _backbone_in(path)
+    _module_in(path)
     return card_of(path, read_config(path))
 
 
@@ -107,7 +139,7 @@ def load(
     dtype = dtype or torch.float32
     entry, path = _locate(name_or_path)
     if path is not None:
-        module = importlib.import_module(BACKBONES[_backbone_in(path)])
+        module = importlib.import_module(_module_in(path))
         return cast("Backbone", module.load(path, device, dtype))
 
     from dvd.backbones import wan
@@ -141,15 +173,14 @@ def _existing(text: str) -> Path:
     raise ModelError(_not_known(text))
 
 
-def _backbone_in(path: Path) -> str:
-    """The kind of model that config.json names; Wan2.1, in any of its layouts, where it names none."""
-    kind = read_config(path).get("backbone", "wan")
-    told = (path if path.is_dir() else path.parent) / "config.json"
-    if kind not in BACKBONES:
-        raise ModelError(f"{told}: {unknown('backbone', str(kind), BACKBONES)}")
-    if kind == "mini" and path.is_file():
-        raise ModelError(f"{path}: a mini model is opened by its folder; give {path.parent}")
-    return str(kind)
+def _module_in(path: Path) -> str:
+    """Return the module of the kind that config.json names; Wan2.1, in any of its layouts, where it names none."""
+    kind = str(read_config(path).get("backbone", "wan"))
+    module = _module_of(kind)
+    if module is None:
+        config = (path if path.is_dir() else path.parent) / "config.json"
+        raise ModelError(f"{config}: {unknown('backbone', kind, BACKBONES)}")
+    return module
 
 
 def _not_known(name: str) -> str:

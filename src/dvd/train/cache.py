@@ -15,12 +15,12 @@ from dvd.backbones.wan.vae import WanVAE
 from dvd.data.latents import Encode, LatentOrder, read_order, write_latents
 from dvd.data.sources import Source
 from dvd.errors import OptionError
-from dvd.train.checkpoints import writing
+from dvd.files import writing
 from dvd.train.engine import precision
-from dvd.train.feeds import drawn, open_one, render, shapes
 from dvd.train.mixture import Skipped
 from dvd.train.networks import build
-from dvd.train.settings import Recipe, SourceSettings, VAEPhase
+from dvd.train.settings import Recipe, SourceSettings
+from dvd.train.sources import drawn, open_one, render, shapes
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def cache(
     """
     if recipe.latents is not None:
         raise OptionError("latents are what dvd data cache makes; leave the field out")
-    if recipe.model.kind != "wan" or any(isinstance(phase, VAEPhase) for phase in recipe.phases):
+    if recipe.model.backbone.sees == "pixels" or any(phase.trains_vae for phase in recipe.phases):
         raise OptionError(f"recipe {recipe.name} does not see latents of a finished VAE; there is nothing to cache")
     with writing(scenes):
         render(recipe, scenes, processes)

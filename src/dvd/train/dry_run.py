@@ -8,15 +8,14 @@ from pathlib import Path
 
 from torch import nn
 
+from dvd.backbones.wan.transformer import TransformerConfig
 from dvd.errors import DVDError, InputError
-from dvd.train.adapt import transformer_of
 from dvd.train.configure import flat
 from dvd.train.engine import precision
-from dvd.train.feeds import is_rendered, open_one, shapes, sources_of
 from dvd.train.mixture import samples_per_step
 from dvd.train.networks import Networks, outline
-from dvd.train.settings import DecoderPhase, EncoderPhase, FlowPhase, Phase, Recipe, Size, SourceSettings, VAEPhase
-from dvd.train.vae import decoding_half
+from dvd.train.settings import Phase, Recipe, Size, SourceSettings
+from dvd.train.sources import is_rendered, open_one, shapes, sources_of
 
 GIB = 2**30
 ONE_MACHINE = 8
@@ -27,8 +26,6 @@ ENCODING = {2: 14, 4: 20}
 """Bytes per value of all frames at the VAE's own size and width while it encodes, by the bytes of its arithmetic."""
 KEPT_BY_VAE = 20
 """Values kept for the backward pass, per residual block of the VAE's first level, and what that pass needs itself."""
-KEPT_BY_ENCODER = 1500
-"""Bytes per pixel that dvd-mini's ImageNet encoder keeps."""
 
 
 def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[str]:
@@ -110,7 +107,7 @@ def memory(recipe: Recipe, phase: Phase, networks: Networks, processes: int) -> 
     sizes. Kernels' own caches come on top, and splitting by FSDP or DeepSpeed is not counted.
     """
     weights = sum(value.nbytes for part in (networks.network, networks.vae) for value in part.parameters())
-    trained = 4 * _trained(phase, networks)
+    trained = 4 * sum(value.numel() for value in phase.trained(networks))
     copies = 1 + 2 + (phase.average > 0) + (processes > 1)  # gradients, AdamW's moments, average, buckets of gradients
     rounded = trained / 2 if precision(recipe) != "no" else 0  # what autocast makes of the weights, once a step
     working = max(activations(recipe, phase, networks, part) for part in _parts(recipe, phase, processes))
@@ -135,43 +132,29 @@ class _Part:
 
 
 def activations(recipe: Recipe, phase: Phase, networks: Networks, part: _Part) -> float:
-    """Bytes that a micro-batch needs on its way forth and back, at the network's or at the VAE's worst."""
+    """Return the bytes that a micro-batch needs on its way forth and back, at the network's or at the VAE's worst."""
     itemsize = 2 if precision(recipe) != "no" else 4
-    vae = networks.vae.config
-    level = part.pixels * vae.dim * vae.dim_mult[0] / vae.patch**2  # values of all frames at the VAE's own size
-    if isinstance(phase, VAEPhase | EncoderPhase):
-        contents = len(phase.content) if isinstance(phase, VAEPhase) else 1
-        return KEPT_BY_VAE * (2 * vae.num_res_blocks + 1) * level * itemsize * contents
-    if isinstance(phase, DecoderPhase):
-        return KEPT_BY_VAE * (vae.num_res_blocks + 1) * level * itemsize
-    encoding = ENCODING[itemsize] * level if recipe.latents is None else 0.0
-    learning = _kept_by_transformer(recipe, networks, part.tokens, itemsize)
-    return max(encoding, learning + (KEPT_BY_ENCODER * part.pixels if recipe.model.kind == "mini" else 0))
+    measures = networks.backbone.measures(networks.network, networks.vae)
+    encoding = 0.0
+    if (vae := measures.vae) is not None:
+        level = part.pixels * vae.dim * vae.dim_mult[0] / vae.patch**2  # values of all frames at the VAE's own size
+        if blocks := phase.vae_blocks(vae.num_res_blocks):
+            return KEPT_BY_VAE * blocks * level * itemsize
+        encoding = ENCODING[itemsize] * level if recipe.latents is None else 0.0
+    learning = 0.0
+    if measures.transformer is not None:
+        learning = _kept_by_transformer(recipe, measures.transformer, part.tokens, itemsize)
+    return max(encoding, learning + measures.encoder_bytes * part.pixels)
 
 
-def _kept_by_transformer(recipe: Recipe, networks: Networks, tokens: int, itemsize: int) -> float:
-    """With checkpointing every block keeps its input, and one block at a time the rest."""
-    config, how = transformer_of(networks.network).config, recipe.adaptation
+def _kept_by_transformer(recipe: Recipe, config: TransformerConfig, tokens: int, itemsize: int) -> float:
+    """Return the bytes of activations; with checkpointing every block keeps its input, and one at a time the rest."""
+    how = recipe.adaptation
     per_token = 34 * config.dim + 2.2 * itemsize * config.ffn_dim
     per_token += itemsize * (8 * how.rank if how.kind == "lora" else 6 * config.dim)
     if recipe.model.gradient_checkpointing:
         return tokens * (per_token + 4 * config.num_layers * config.dim)
     return tokens * per_token * config.num_layers
-
-
-def _trained(phase: Phase, networks: Networks) -> int:
-    """How many parameters the phase changes."""
-    vae, network = networks.vae, networks.network
-    whole = sum(value.numel() for value in vae.parameters())
-    decoding = sum(value.numel() for part in decoding_half(vae) for value in part.parameters())
-    if isinstance(phase, VAEPhase):
-        return whole
-    if isinstance(phase, EncoderPhase):
-        return whole - decoding
-    if isinstance(phase, DecoderPhase):
-        return decoding
-    everything = isinstance(phase, FlowPhase) and phase.content == "rgb"
-    return sum(value.numel() for value in network.parameters() if everything or value.requires_grad)
 
 
 def _parts(recipe: Recipe, phase: Phase, processes: int) -> list[_Part]:

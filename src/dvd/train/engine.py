@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -26,37 +29,19 @@ from accelerate.utils import DistributedType, InitProcessGroupKwargs
 from torch import Tensor, nn
 
 from dvd.errors import DVDError, OptionError, unknown
+from dvd.files import writing
 from dvd.hardware import fast_bfloat16
-from dvd.train.ahead import ahead
-from dvd.train.average import Average
-from dvd.train.checkpoints import Checkpoints, writing
+from dvd.train.checkpoints import Checkpoints
 from dvd.train.mixture import Batch, Share
-from dvd.train.schedule import factor, set_rates
+from dvd.train.optim import Average, factor, set_rates
 from dvd.train.settings import Phase, Recipe
 from dvd.train.split import instruct, refuse_what_is_not_split
+from dvd.train.tasks import Task
 from dvd.train.tracking import History, Progress
 
 log = logging.getLogger(__name__)
 
-Terms = dict[str, Tensor]
-
-
-class Task(Protocol):
-    """What one phase trains."""
-
-    module: nn.Module
-
-    def optimizers(self) -> list[torch.optim.Optimizer]:
-        """Fresh ones; every group carries its full rate as `base`."""
-        ...
-
-    def batches(self, step: int) -> list[Batch]:
-        """This process's micro-batches of a step; called in another thread."""
-        ...
-
-    def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
-        """The mean loss over a micro-batch, through `module` (the task's own, perhaps wrapped), and its terms."""
-        ...
+T = TypeVar("T")
 
 
 class Stopped(DVDError):
@@ -110,7 +95,7 @@ def open_engine(recipe: Recipe, folder: Path) -> Engine:
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
     )
     refuse_what_is_not_split(accelerator, recipe)
-    with writing(folder / "history.jsonl"):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return Engine(recipe, folder, accelerator, History(folder / "history.jsonl"))
 
@@ -184,6 +169,22 @@ def fit(
                     f"stopped by SIGTERM after step {done} of {phase.name}; it is saved: run the same command to go on"
                 )
     average.settle()
+
+
+def ahead(make: Callable[[int], T], start: int, stop: int, depth: int = 3) -> Iterator[T]:
+    """Yield make(start), …, make(stop − 1) in order, up to `depth` of them prepared in threads beforehand.
+
+    An exception of `make` is raised where its item would have been yielded.
+    """
+    workers = max(1, min(depth, (os.cpu_count() or 1) - 1))
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+    waiting: deque[Future[T]] = deque()
+    try:
+        for index in range(start, stop):
+            waiting.extend(pool.submit(make, later) for later in range(index + len(waiting), min(index + depth, stop)))
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _backward(task: Task, module: nn.Module, batches: list[Batch], engine: Engine) -> dict[str, float]:

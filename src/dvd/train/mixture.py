@@ -20,7 +20,7 @@ from dvd.data.latents import LatentClip
 from dvd.data.sequences import see
 from dvd.data.sources import BadSample, RawClip, Source
 from dvd.errors import InputError, OptionError
-from dvd.train.checkpoints import writing
+from dvd.files import writing
 from dvd.train.settings import Kind, Phase, Size, SourceSettings
 
 log = logging.getLogger(__name__)

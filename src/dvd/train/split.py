@@ -40,7 +40,7 @@ def refuse_what_is_not_split(accelerator: Accelerator, recipe: Recipe) -> None:
         raise OptionError(
             f"{name} keeps no average of the weights; set {phase.name}.average to 0, or start with {PLAIN}"
         )
-    if getattr(phase, "muon", False):
+    if phase.optimizer_count > 1:
         raise OptionError(f"{name} takes one optimiser; set {phase.name}.muon to false, or start with {PLAIN}")
     if deepspeed and recipe.precision == "fp16":
         raise OptionError(f"{name} is used with bf16 or fp32 here; set precision to either, or start with {PLAIN}")

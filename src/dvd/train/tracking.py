@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from dvd.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +55,8 @@ class History:
             line for line in lines if order[line["phase"]] < own or (line["phase"] == phase and line["step"] < step)
         ]
         if len(kept) < len(lines):
-            part = self.path.with_name(f"{self.path.name}.part")
-            part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-            os.replace(part, self.path)
+            with replacing(self.path) as file:
+                file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def _drop_half_line(self) -> None:
         if not self.path.exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,19 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from dvd import metrics
+from dvd.backbones.trainable import Codec
 from dvd.data.sequences import STILL, fill, normalise_disparity, view
 from dvd.data.sources import BadSample, Source
 from dvd.errors import InputError
 from dvd.losses import Objective, objective_loss
 from dvd.train import samples
-from dvd.train.adapt import Codec
 from dvd.train.mixture import Batch
 from dvd.train.settings import Validation
+from dvd.train.tasks import Predict, target_of
 
 DEPTH_RANGE_M = (0.1, 80.0)
-
-Predict = Callable[[nn.Module, Batch], Tensor]
-"""What is trained and a batch → the depth latent `B c t h w`, however many passes that takes."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Validator:
         found: list[dict[str, float]] = []
         for index, clip in enumerate(self.clips):
             latent = self.predict(module, clip.batch).float()
-            loss, _ = objective_loss(Objective(), latent, self.codec.target(clip.batch))
+            loss, _ = objective_loss(Objective(), latent, target_of(self.codec, clip.batch))
             disparity = self.codec.decode(latent)[0, 0].cpu().numpy()
             found.append({"loss": float(loss), **accuracy(disparity, clip.truth)})
             if show and index < self.settings.samples:
@@ -61,16 +58,6 @@ class Validator:
                 )
         module.train(was)
         return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
-
-
-def at_anchor(codec: Codec, tau: float) -> Predict:
-    """The depth latent in one pass at `tau` (Eq. 5)."""
-
-    def predict(module: nn.Module, batch: Batch) -> Tensor:
-        latent: Tensor = module(codec.inputs(batch), 1000 * tau)
-        return latent
-
-    return predict
 
 
 def held_out(settings: Validation, source: Source) -> list[HeldOut]:

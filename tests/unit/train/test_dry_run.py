@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 
+from dvd.backbones.settings import Adaptation
+from dvd.backbones.wan.lora import adapt
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
-from dvd.train.adapters import Adaptation, adapt
+from dvd.train.adapters import inject
 from dvd.train.dry_run import GIB, KEPT_BY_VAE, PROGRAM, _kept_by_transformer, describe_run, memory
-from dvd.train.networks import Networks, base_dtype, outline
+from dvd.train.networks import base_dtype, outline
 from dvd.train.recipes import PAPER, SMOKE, TINY_VAE
 from dvd.train.settings import Recipe
 
@@ -52,12 +54,12 @@ def test_what_a_transformer_keeps_is_foretold(adaptation: Adaptation, precision:
     recipe: Recipe = replace(PAPER, adaptation=adaptation, precision=precision)  # type: ignore[arg-type]
     recipe = replace(recipe, model=replace(recipe.model, gradient_checkpointing=False))
     network = WanTransformer(WIDE)
-    adapt(network, adaptation, base_dtype(recipe))
+    adapt(network, adaptation, inject, base_dtype(recipe))
     measured = kept(network, torch.rand(4, 16, 3, 16, 20), precision)
     if precision == "bf16":  # autocast's copies of the weights are counted apart
         measured -= 2 * sum(value.numel() for value in network.parameters() if value.requires_grad)
     itemsize = 2 if precision == "bf16" else 4
-    foretold = _kept_by_transformer(recipe, Networks(network, nn.Identity()), 4 * 3 * 8 * 10, itemsize)  # type: ignore[arg-type]
+    foretold = _kept_by_transformer(recipe, network.config, 4 * 3 * 8 * 10, itemsize)
     assert foretold == pytest.approx(measured, rel=0.25)
 
 

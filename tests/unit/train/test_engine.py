@@ -25,9 +25,9 @@ from accelerate.optimizer import AcceleratedOptimizer
 
 from dvd.data.sources import RawClip
 from dvd.errors import DVDError, ModelError, OptionError, OutputError
-from dvd.train.engine import Engine, Stopped, _step, fit, open_engine, precision
+from dvd.train.engine import Engine, Stopped, _step, ahead, fit, open_engine, precision
 from dvd.train.mixture import Batch, Feed, Mixer, Share, Skipped
-from dvd.train.optimisers import adamw
+from dvd.train.optim import adamw
 from dvd.train.recipes import SMOKE
 from dvd.train.settings import Mixture, Phase, SourceSettings
 from dvd.train.tracking import read_history
@@ -232,14 +232,14 @@ def test_a_full_disk_leaves_no_half_checkpoint_in_the_way(tmp_path: Path, monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("dvd.train.checkpoints.save_file", refuse)
-    with pytest.raises(OutputError, match=r"toy: cannot be written \(No space left on device\); make room .*resumes"):
+    with pytest.raises(OutputError, match=r"toy: the disk is full; free some space .*goes on from the last whole"):
         run(tmp_path)
     assert not list((tmp_path / "toy").iterdir())
 
 
 def test_a_place_that_cannot_be_written_is_not_called_a_full_disk(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot be written \(File exists\); give a folder that can be written$"):
+    with pytest.raises(OutputError, match=r"its folder cannot be made; choose another folder$"):
         open_engine(RECIPE, tmp_path / "file")
 
 
@@ -287,6 +287,26 @@ def test_precision_is_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> N
     if not torch.cuda.is_available():
         with pytest.raises(OptionError, match="fp16 needs a GPU"):
             precision(replace(RECIPE, precision="fp16"))
+
+
+def test_prepared_items_keep_their_order() -> None:
+    for depth in (1, 2, 5):
+        assert list(ahead(lambda index: index * index, 2, 6, depth)) == [4, 9, 16, 25]
+
+
+def test_no_more_than_depth_items_are_prepared() -> None:
+    made: list[int] = []
+    items = ahead(lambda index: made.append(index) or index, 0, 100, depth=3)
+    assert next(items) == 0
+    items.close()
+    assert len(made) <= 4
+
+
+def test_an_error_is_raised_in_place_of_its_item() -> None:
+    items = ahead(lambda index: 1 // (3 - index), 0, 6)
+    assert [next(items) for _ in range(3)] == [0, 0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(items)
 
 
 def script(folder: Path, body: str) -> Path:

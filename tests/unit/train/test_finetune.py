@@ -77,7 +77,7 @@ def test_every_phase_trains_its_own_part_and_a_stopped_run_ends_the_same(
     assert registry.load(whole).card.window == 5
 
     with monkeypatch.context() as patch:
-        patch.setattr("dvd.train.loop.DecoderTask", interrupt)
+        patch.setattr("dvd.train.vae_tasks.DecoderTask", interrupt)
         with pytest.raises(KeyboardInterrupt):
             trained(recipe, tmp_path / "stopped")
     resumed = trained(recipe, tmp_path / "stopped")

@@ -10,7 +10,8 @@ from dvd.backbones.mini import MiniConfig
 from dvd.errors import OptionError
 from dvd.train.recipes import MINI, PAPER, RECIPES, SMOKE
 from dvd.train.recipes import MINI_FINETUNE as TUNE
-from dvd.train.settings import AdaptPhase, Mixture, ModelSettings, Phase, Recipe, ShardSet, Validation
+from dvd.train.settings import ModelSettings, Phase, Recipe, ShardSet, Validation
+from dvd.train.tasks import AdaptPhase
 
 ADAPT = SMOKE.phases[-1]
 
@@ -31,14 +32,14 @@ def recipe(base: Recipe = SMOKE, **changes: object) -> Recipe:
         (lambda: phase(weight_decay=-0.1), "weight_decay is at least 0"),
         (lambda: phase(tau=1.5), "τ lies in"),
         (lambda: phase(warm_up=500), "warm_up 500 lies outside"),
-        (lambda: Mixture(frames=8), "try 9"),
+        (lambda: recipe(phases=(phase(mixture=replace(ADAPT.mixture, frames=8)),)), "try 9"),
         (lambda: ShardSet(scenes=1, frames=1, views=0), "at least 1"),
         (lambda: Validation(SMOKE.sources[0], every=0), "at least 1"),
         (lambda: recipe(seed=-1), "a seed is at least 0"),
         (lambda: recipe(phases=(phase(mixture=replace(ADAPT.mixture, sizes=((60, 80),))),)), "not 60x80"),
         (lambda: recipe(validation=replace(SMOKE.validation, frames=8)), "4 n \\+ 1 frames"),
         (lambda: recipe(sources=tuple(replace(source, weight=0) for source in SMOKE.sources)), "weight 0"),
-        (lambda: recipe(phases=(phase(encoder_rate=1e-4),)), "encoder_rate is of dvd-mini"),
+        (lambda: recipe(phases=(phase(encoder_rate=1e-4),)), "encoder_rate is of an image encoder"),
         (lambda: recipe(MINI, phases=(*MINI.phases, replace(MINI.phases[1], name="again"))), "after the decoder"),
         (lambda: recipe(MINI, adaptation=replace(MINI.adaptation, layers=(0,))), "leave adaptation.layers out"),
         (lambda: recipe(MINI, latents="somewhere"), "dvd-mini sees pixels"),

@@ -13,17 +13,16 @@ pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from dvd.backbones.base import ModelCard
 from dvd.backbones.wan.generative import GenerativeWanBackbone
+from dvd.backbones.wan.training import WanCodec, widen
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.data.sources import BadSample, RawClip
 from dvd.errors import InputError
 from dvd.regressor import Regressor
-from dvd.train.adapt import WanCodec
-from dvd.train.flow import widen
-from dvd.train.generative import sampled
 from dvd.train.mixture import Batch
 from dvd.train.settings import SourceSettings, Validation
-from dvd.train.validation import Validator, accuracy, at_anchor, held_out
+from dvd.train.tasks import at_anchor, sampled
+from dvd.train.validation import Validator, accuracy, held_out
 
 SETTINGS = Validation(SourceSettings("steps", "none", "video"), clips=3, frames=5, size=(16, 24), samples=1)
 TRANSFORMER = TransformerConfig(dim=48, ffn_dim=64, text_dim=20, freq_dim=16, num_heads=2, num_layers=2)
@@ -53,11 +52,13 @@ class Steps:
 class Pixels:
     """A codec whose latents are pixels, so that a perfect prediction can be given."""
 
-    def inputs(self, batch: Batch) -> Tensor:
-        return batch.rgb
+    device = torch.device("cpu")
 
-    def target(self, batch: Batch) -> Tensor:
-        return batch.disparity
+    def inputs(self, rgb: Tensor) -> Tensor:
+        return rgb
+
+    def target(self, disparity: Tensor) -> Tensor:
+        return disparity
 
     def decode(self, latent: Tensor) -> Tensor:
         return latent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ from dvd.backbones.wan.folder import find
 from dvd.backbones.wan.transformer import WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.errors import ModelError
+
+if TYPE_CHECKING:
+    from dvd.backbones.trainable import Trainable
 
 GIB = 2**30
 PAST_COPIES, CHUNK_COPIES = 12, 6
@@ -122,3 +126,10 @@ def vae_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory // 4
     return 2 * GIB
+
+
+def trainable() -> Trainable:
+    """Return how Wan2.1 is trained."""
+    from dvd.backbones.wan.training import WanTraining
+
+    return WanTraining()

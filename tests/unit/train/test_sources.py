@@ -13,9 +13,9 @@ pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from dvd.errors import InputError
 from dvd.train.dry_run import describe_run, found, refuse_missing_data
-from dvd.train.feeds import drawn, is_rendered, open_one, shapes
 from dvd.train.recipes import PAPER, SMOKE
 from dvd.train.settings import Recipe, SourceSettings
+from dvd.train.sources import drawn, is_rendered, open_one, shapes
 
 
 @pytest.fixture

@@ -9,14 +9,23 @@ from torch import nn
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from dvd.backbones.mini import MiniConfig
+from dvd.backbones.wan.training import WanCodec
 from dvd.backbones.wan.vae import WanVAE
 from dvd.errors import OptionError
-from dvd.train.adapt import WanCodec
-from dvd.train.halves import Decoding, EncoderTask
 from dvd.train.mixture import Batch
 from dvd.train.recipes import TINY_VAE
-from dvd.train.settings import EncoderPhase, Mixture, VAEPhase
-from dvd.train.vae import Autoencoding, VAETask, reconstruction, with_statistics
+from dvd.train.settings import Mixture
+from dvd.train.vae_tasks import (
+    Autoencoding,
+    Decoding,
+    EncoderPhase,
+    EncoderTask,
+    VAEPhase,
+    VAETask,
+    reconstruction,
+    statistics,
+    with_statistics,
+)
 
 
 class Constant(nn.Module):
@@ -81,7 +90,8 @@ def test_a_vae_of_one_channel_cannot_hold_rgb() -> None:
 
 def test_a_vae_that_was_measured_is_trained_on_as_it_is() -> None:
     torch.manual_seed(0)
-    vae = with_statistics(WanVAE(TINY_VAE).eval(), PHASE, batches, rounds=1)
+    vae = WanVAE(TINY_VAE).eval()
+    vae = with_statistics(vae, *statistics(vae, PHASE, batches, rounds=1))
     (batch,) = batches(0)
     with torch.no_grad():
         quiet = vae.conv1.bias
@@ -94,7 +104,8 @@ def test_a_vae_that_was_measured_is_trained_on_as_it_is() -> None:
 
 def test_measured_statistics_normalise_the_latents() -> None:
     torch.manual_seed(0)
-    vae = with_statistics(WanVAE(TINY_VAE).eval(), PHASE, batches, rounds=3)
+    vae = WanVAE(TINY_VAE).eval()
+    vae = with_statistics(vae, *statistics(vae, PHASE, batches, rounds=3))
     with torch.no_grad():
         latents = [
             vae.encode(video)

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def cache(
     recipe: Recipe, folder: Path, scenes: Path, stride: int = 1, half: bool = False, processes: int = 1
 ) -> Iterator[Path]:
-    """Encodes every source of `recipe` under `folder`, resuming; yields each source's folder when it is done.
+    """Encode every source of `recipe` under `folder`, resuming; yield each source's folder when it is done.
 
     Of videos every `stride`-th starting frame becomes a clip. The arithmetic is the recipe's own precision, so that
     training reads what it would have computed; `half` stores 16 bits. OptionError where the recipe trains its VAE or
@@ -56,7 +56,7 @@ def cache(
 
 
 def refuse_other_vae(recipe: Recipe, vae: WanVAE) -> None:
-    """OptionError where the recipe's cache was made by another VAE than this."""
+    """Raise OptionError if the recipe's cache was made by another VAE than this."""
     assert recipe.latents is not None
     mark = fingerprint(vae)
     for settings in drawn(recipe):
@@ -68,7 +68,7 @@ def refuse_other_vae(recipe: Recipe, vae: WanVAE) -> None:
 
 
 def fingerprint(vae: WanVAE) -> str:
-    """Tells two autoencoders apart: a hash of all weights and of the latents' statistics."""
+    """Return a hash of all weights and of the latents' statistics, which tells two autoencoders apart."""
     digest = hashlib.sha256(repr(vae.config).encode())
     for name, value in sorted(vae.state_dict().items()):
         digest.update(name.encode())
@@ -77,7 +77,7 @@ def fingerprint(vae: WanVAE) -> str:
 
 
 def _encoder(recipe: Recipe, vae: WanVAE) -> Encode:
-    """The frozen VAE as training runs it."""
+    """Return the encoding of the frozen VAE as training runs it."""
     device = next(vae.parameters()).device
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision(recipe))
 

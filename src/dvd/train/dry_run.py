@@ -1,4 +1,4 @@
-"""What a recipe would do: parameters, data, steps and memory, without training anything."""
+"""A dry run: the parameters, data, steps and memory of a recipe, without training anything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dvd.train.sources import is_rendered, open_one, shapes, sources_of
 
 GIB = 2**30
 ONE_MACHINE = 8
-"""GPUs of the machine that a dry run also speaks of; the paper has eight."""
+"""GPUs of a machine whose memory is estimated too; the paper has eight."""
 PROGRAM = 0.55 * GIB
 """Python, torch, Accelerate and PEFT; on a GPU the context takes about as much there."""
 ENCODING = {2: 14, 4: 20}
@@ -29,7 +29,7 @@ KEPT_BY_VAE = 20
 
 
 def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[str]:
-    """The lines of `--dry-run`: every field, then what the run amounts to."""
+    """Yield the lines of `--dry-run`: every field, then networks, data, phases and memory."""
     for path, value in flat(recipe).items():
         yield f"{path} = {value}"
     networks = outline(recipe)
@@ -37,7 +37,7 @@ def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[s
     yield f"network     {counts(networks.network)}"
     yield f"autoencoder {counts(networks.vae)}, frozen while depth is learned"
     for settings in sources_of(recipe):
-        yield f"data        {settings.name}: {found(recipe, settings, folder)}"
+        yield f"data        {settings.name}: {data_line(recipe, settings, folder)}"
     for phase in recipe.phases:
         clips = samples_per_step(phase, recipe.sources)
         yield f"phase       {phase.name}: {phase.steps} steps of {clips} clips, {phase.steps * clips:,} in all"
@@ -53,7 +53,7 @@ def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[s
 
 
 def _divides(recipe: Recipe, processes: int) -> bool:
-    """Whether every batch can be shared by so many processes."""
+    """Return whether every batch can be shared by so many processes."""
     return not any(
         batch % (phase.accumulate * processes)
         for phase in recipe.phases
@@ -62,18 +62,19 @@ def _divides(recipe: Recipe, processes: int) -> bool:
 
 
 def counts(module: nn.Module) -> str:
-    """How many parameters are trained and how many are frozen."""
+    """Say how many parameters are trained and how many are frozen."""
     trained = sum(value.numel() for value in module.parameters() if value.requires_grad)
     total = sum(value.numel() for value in module.parameters())
     return f"{total / 1e6:.1f} M parameters: {trained / 1e6:.1f} M trainable, {(total - trained) / 1e6:.1f} M frozen"
 
 
-def found(recipe: Recipe, settings: SourceSettings, folder: Path) -> str:
-    """How many clips a source holds, or what is missing of it."""
-    what = settings.scenes
-    here = folder / "scenes" / settings.name
-    if what is not None and is_rendered(recipe, settings) and not any(here.glob("shard_*")):
-        return f"{what.scenes * (what.views if what.frames == 1 else 1)} clips of {what.frames} frames, to be rendered"
+def data_line(recipe: Recipe, settings: SourceSettings, folder: Path) -> str:
+    """Say how many clips a source holds, or what is missing."""
+    scenes = settings.scenes
+    shards = (folder / "scenes" / settings.name).glob("shard_*")
+    if scenes is not None and is_rendered(recipe, settings) and not any(shards):
+        clips = scenes.scenes * (scenes.views if scenes.frames == 1 else 1)
+        return f"{clips} clips of {scenes.frames} frames, to be rendered"
     if recipe.validation is not None and settings is recipe.validation.source:
         frames = recipe.validation.frames
     else:
@@ -86,7 +87,7 @@ def found(recipe: Recipe, settings: SourceSettings, folder: Path) -> str:
 
 
 def refuse_missing_data(recipe: Recipe, folder: Path) -> None:
-    """InputError that names every source whose data cannot be found, before anything long begins."""
+    """Raise InputError that names every source whose data cannot be found, before anything long begins."""
     if recipe.textures is not None and not recipe.textures.is_dir():
         raise InputError(f"{recipe.textures} is not a folder of textures; give another, or leave textures out")
     missing = []
@@ -101,7 +102,7 @@ def refuse_missing_data(recipe: Recipe, folder: Path) -> None:
 
 
 def memory(recipe: Recipe, phase: Phase, networks: Networks, processes: int) -> float:
-    """Bytes that a process needs at most while it trains `phase`: program, weights, optimiser and activations.
+    """Return the bytes that a process needs at most in `phase`: program, weights, optimiser and activations.
 
     An estimate, its constants measured on a CPU: peaks of whole runs, and what autograd keeps of networks of several
     sizes. Kernels' own caches come on top, and splitting by FSDP or DeepSpeed is not counted.
@@ -158,7 +159,7 @@ def _kept_by_transformer(recipe: Recipe, config: TransformerConfig, tokens: int,
 
 
 def _parts(recipe: Recipe, phase: Phase, processes: int) -> list[_Part]:
-    """The largest micro-batch of either kind that the phase draws."""
+    """Return the largest micro-batches of either kind that the phase draws."""
     mixture, pieces = phase.mixture, phase.accumulate * processes
     sources = [source for source in recipe.sources if source.weight and source.kind in mixture.kinds]
     clips = {"video": mixture.video_batch, "image": mixture.image_batch}

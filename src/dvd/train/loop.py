@@ -57,7 +57,7 @@ def train(recipe: Recipe, folder: Path, processes: int = 1) -> Path:
     """
     export.product(recipe)
     refuse_unfit_weights(recipe)
-    with _claimed(folder):
+    with claimed(folder):
         record(recipe, folder)
         engine = open_engine(recipe, folder)
         with engine.accelerator.main_process_first():
@@ -79,8 +79,8 @@ def train(recipe: Recipe, folder: Path, processes: int = 1) -> Path:
 
 
 @contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
-    """Keep other runs out of the folder; of a run's processes the first alone claims it."""
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other runs out of the folder while the block runs; of a run's processes the first alone claims it."""
     if int(os.environ.get("RANK", "0")):  # torchrun's number of this process
         yield
         return

@@ -84,7 +84,7 @@ def test_fresh_lora_equals_the_base() -> None:
     [LORA, replace(LORA, release_layout=True), Adaptation("full"), Adaptation("full", layers=(1,))],
     ids=["lora", "release", "full", "one block"],
 )
-def test_what_learns_is_what_a_gradient_reaches(adaptation: Adaptation, time: TimeMode) -> None:
+def test_exactly_the_parameters_that_a_gradient_reaches_learn(adaptation: Adaptation, time: TimeMode) -> None:
     """So that DistributedDataParallel never waits."""
     model = make(time)
     adapt(model, adaptation, inject)
@@ -173,7 +173,7 @@ def written(tmp_path: Path, model: WanTransformer, lora: Any = None) -> Path:
     return path
 
 
-def test_a_file_goes_on_learning_where_it_was(tmp_path: Path) -> None:
+def test_lora_in_a_file_is_trained_further(tmp_path: Path) -> None:
     model = adapted()
     again = load_adapted(open_weights(written(tmp_path, model)), SIZES)
     assert again.training
@@ -186,14 +186,16 @@ def test_a_file_goes_on_learning_where_it_was(tmp_path: Path) -> None:
     assert torch.equal(predict(same_layout), predict(model))
 
 
-def test_the_alpha_of_a_file_is_heard(tmp_path: Path) -> None:
+def test_the_alpha_in_a_files_configuration_is_used(tmp_path: Path) -> None:
     model = adapted(Adaptation(rank=4, alpha=8))
     lora = {module: (down, up / 2) for module, (down, up) in adapters_of(model).items()}
     again = load_adapted(open_weights(written(tmp_path, model, lora)), SIZES, {"alpha": 8, "rank": 4})
     assert torch.equal(predict(again), predict(model))
 
 
-def test_unreached_lora_that_is_not_zero_is_merged_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreached_lora_that_is_not_zero_is_merged_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     model = adapted(replace(LORA, release_layout=True))
     path = written(tmp_path, model)
     with caplog.at_level(logging.WARNING):
@@ -228,9 +230,9 @@ REFUSALS: dict[str, dict[str, Any]] = {
     "rank and alpha are at least 1, not 512 and -1": {"alpha": -1},
     "unknown LoRA target 'ffn.1'; did you mean ffn.": {"targets": ("q", "ffn.1")},
     "LoRA needs at least one target": {"targets": ()},
-    "layers are different numbers of blocks, counted from 0, not (-1,)": {"layers": (-1,)},
-    "layers are different numbers of blocks, counted from 0, not (1, 1)": {"layers": (1, 1)},
-    "layers are different numbers of blocks, counted from 0, not ()": {"layers": ()},
+    "layers are different indices of blocks, counted from 0, not (-1,)": {"layers": (-1,)},
+    "layers are different indices of blocks, counted from 0, not (1, 1)": {"layers": (1, 1)},
+    "layers are different indices of blocks, counted from 0, not ()": {"layers": ()},
     "in every block, not only in (0,)": {"layers": (0,), "release_layout": True},
     "not only on q, v; leave targets or release_layout out": {"targets": ("q", "v"), "release_layout": True},
     "full adaptation has none": {"kind": "full", "release_layout": True},
@@ -243,7 +245,7 @@ def test_contradictions_are_refused_at_construction(words: str, fields: dict[str
         Adaptation(**fields)
 
 
-def test_what_the_transformer_does_not_allow_is_refused() -> None:
+def test_missing_layers_and_second_adapters_are_refused() -> None:
     model = make()
     with pytest.raises(OptionError, match=r"layers \(1, 3\): the transformer has 3 blocks, 0 to 2"):
         adapt(model, replace(LORA, layers=(1, 3)), inject)

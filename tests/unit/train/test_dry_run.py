@@ -50,7 +50,7 @@ def kept(network: nn.Module, run: Tensor, precision: str) -> int:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("adaptation", [LORA, FULL], ids=["lora", "full"])
-def test_what_a_transformer_keeps_is_foretold(adaptation: Adaptation, precision: str) -> None:
+def test_estimated_activations_of_a_transformer_match_autograd(adaptation: Adaptation, precision: str) -> None:
     recipe: Recipe = replace(PAPER, adaptation=adaptation, precision=precision)  # type: ignore[arg-type]
     recipe = replace(recipe, model=replace(recipe.model, gradient_checkpointing=False))
     network = WanTransformer(WIDE)
@@ -64,7 +64,7 @@ def test_what_a_transformer_keeps_is_foretold(adaptation: Adaptation, precision:
 
 
 @pytest.mark.parametrize("config", [TINY_VAE, VAEConfig(dim=24)], ids=["tiny", "wan"])
-def test_what_an_autoencoder_keeps_is_foretold(config: VAEConfig) -> None:
+def test_estimated_activations_of_an_autoencoder_match_autograd(config: VAEConfig) -> None:
     """The constant has half as much again for the backward pass itself."""
     video = torch.rand(2, 3, 5, 64, 80)
     measured = kept(WanVAE(config), video, "fp32")
@@ -84,7 +84,7 @@ def test_the_paper_s_run_fits_its_gpus() -> None:
     assert memory(whole, phase, outline(whole), 8) > memory(PAPER, phase, networks, 8) + 10 * GIB
 
 
-def test_a_dry_run_says_it(tmp_path: Path) -> None:
+def test_a_dry_run_states_the_memory(tmp_path: Path) -> None:
     (line,) = [line for line in describe_run(SMOKE, tmp_path) if line.startswith("memory")]
     assert "about 0.6 GiB per process at its most" in line or "about 0.7 GiB" in line
     one, eight = [line for line in describe_run(PAPER, tmp_path) if line.startswith("memory")]
@@ -127,7 +127,7 @@ print(json.dumps([max(memory(recipe, phase, networks, 1) for phase in phases), m
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the high-water mark is Linux's")
 @pytest.mark.parametrize("scale", [1, 8])
-def test_what_a_small_run_takes_is_foretold(scale: int, tmp_path: Path) -> None:
+def test_estimated_memory_of_a_small_run_matches_its_peak(scale: int, tmp_path: Path) -> None:
     pytest.importorskip("numba", reason="the train extra is not installed")
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(tmp_path / "run"), str(scale)],

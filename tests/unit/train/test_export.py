@@ -57,7 +57,7 @@ VARIANTS = {
 
 
 def write_model(folder: Path, network: WanTransformer, vae: WanVAE, sampler_steps: int | None = None) -> None:
-    write_any_model(folder, WanTraining(), network, vae, sampler_steps)
+    write_any_model(folder, WanTraining(), network, vae, CARD, sampler_steps)
 
 
 def trained(adaptation: Adaptation = LORA, config: TransformerConfig = CONFIG) -> WanTransformer:
@@ -124,7 +124,7 @@ def test_the_release_layout_has_exactly_the_releases_keys(tmp_path: Path) -> Non
     assert (tmp_path / "x.safetensors").read_bytes() == (tmp_path / "y.safetensors").read_bytes()
 
 
-def test_the_golden_checkpoint_travels_there_and_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_golden_checkpoint_survives_conversion_and_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = json.loads((GOLDEN / "config.json").read_text())
     source, ours, back, one = (GOLDEN / "dvd_tiny.safetensors", *(tmp_path / f"{n}.safetensors" for n in "abc"))
     with caplog.at_level(logging.WARNING):
@@ -198,7 +198,7 @@ def test_the_folder_of_a_depth_flow_samples_the_same(adaptation: Adaptation, vae
     assert not (tmp_path / "model_config.yaml").exists(), "the release's own code cannot open it"
 
 
-def test_a_folder_goes_on_learning(vae: WanVAE, tmp_path: Path) -> None:
+def test_an_exported_folder_is_trained_further(vae: WanVAE, tmp_path: Path) -> None:
     model = trained()
     write_model(tmp_path, model, vae)
     config = json.loads((tmp_path / "config.json").read_text())
@@ -228,7 +228,7 @@ def test_the_releases_own_configuration() -> None:
     assert release_config(trained(), 0.5) is None, "another size"
 
 
-def test_what_a_model_says_of_itself() -> None:
+def test_the_card_of_an_exported_model() -> None:
     one, other = card(replace(PAPER, phases=(replace(PAPER.phases[0], tau=0.8),))), card(GENERATIVE)
     assert (one.name, one.tau, one.window, one.overlap, one.size) == ("dvd-wan-1.3b", 0.8, 45, 9, (352, 1216))
     assert (other.name, other.window, other.overlap) == ("dvd-wan-1.3b-generative", 45, 9)
@@ -269,7 +269,7 @@ def test_a_run_makes_one_model() -> None:
 
 
 @pytest.mark.parametrize("steps", [0, -3, 2.5, "ten", True, None])
-def test_steps_that_are_no_number_of_steps(steps: object, vae: WanVAE, tmp_path: Path) -> None:
+def test_sampler_steps_in_a_configuration_are_checked(steps: object, vae: WanVAE, tmp_path: Path) -> None:
     write_model(tmp_path, trained_flow(), vae, sampler_steps=2)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "steps": steps}))
@@ -279,7 +279,7 @@ def test_steps_that_are_no_number_of_steps(steps: object, vae: WanVAE, tmp_path:
         registry.load(tmp_path)
 
 
-def test_the_wrong_half_or_word_is_said(vae: WanVAE, tmp_path: Path) -> None:
+def test_a_configuration_of_the_wrong_kind_is_refused(vae: WanVAE, tmp_path: Path) -> None:
     write_model(tmp_path / "one", trained(), vae)
     write_model(tmp_path / "ten", trained_flow(), vae, sampler_steps=2)
     for folder, word, wanted in (
@@ -292,7 +292,7 @@ def test_the_wrong_half_or_word_is_said(vae: WanVAE, tmp_path: Path) -> None:
             registry.load(path.parent)
 
 
-def test_what_cannot_be_converted_is_said(vae: WanVAE, tmp_path: Path) -> None:
+def test_impossible_conversions_are_refused(vae: WanVAE, tmp_path: Path) -> None:
     model = trained()
     write_transformer(tmp_path / "x.safetensors", model, "merged")
     with pytest.raises(ModelError, match="has no LoRA in it that can learn"):

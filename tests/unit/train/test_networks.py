@@ -75,14 +75,14 @@ def test_only_the_frozen_products_of_the_blocks_are_rounded() -> None:
         assert not (product and value.requires_grad)
 
 
-def test_when_the_base_is_kept_in_bfloat16() -> None:
+def test_the_base_is_in_bfloat16_only_beside_lora_under_bf16() -> None:
     assert base_dtype(PAPER) == torch.bfloat16
     assert base_dtype(replace(PAPER, precision="fp32")) == torch.float32
     assert base_dtype(replace(PAPER, adaptation=Adaptation("full"))) == torch.float32
     assert base_dtype(replace(MINI, precision="bf16")) == torch.float32
 
 
-def test_the_papers_base_takes_half() -> None:
+def test_the_papers_frozen_base_takes_half_the_memory() -> None:
     bytes_of = dict.fromkeys((torch.float32, torch.bfloat16), 0)
     for value in outline(RECIPES["dvd-wan-1.3b"]).network.parameters():
         if not value.requires_grad:
@@ -107,7 +107,7 @@ def recipe(tmp_path: Path) -> Recipe:
     return golden_recipe(tmp_path, {"steps": 3}, 1, 2, precision="bf16")
 
 
-def test_a_run_learns_and_exports_the_same_whatever_its_base_is_kept_in(
+def test_the_dtype_of_the_frozen_base_changes_no_result(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -125,7 +125,7 @@ def test_a_run_learns_and_exports_the_same_whatever_its_base_is_kept_in(
             assert torch.equal(value, other[name]), name
 
 
-def test_the_embedded_model_goes_on_from_its_own_weights() -> None:
+def test_the_embedded_model_is_trained_further() -> None:
     """The network and the decoder are those of the package, as they were trained; the VAE's encoder is a new one."""
     networks, packaged = build(MINI_FINETUNE), registry.load("dvd-mini")
     assert isinstance(packaged, MiniBackbone)
@@ -142,14 +142,14 @@ def test_the_embedded_model_goes_on_from_its_own_weights() -> None:
         assert {n: v.shape for n, v in one.named_parameters()} == {n: v.shape for n, v in other.named_parameters()}
 
 
-def test_weights_of_the_embedded_model_go_by_name_or_folder(tmp_path: Path) -> None:
+def test_unknown_weights_of_the_embedded_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"unknown model 'dvd-mimi'; did you mean dvd-mini.*folder of a trained"):
         training_config(ModelSettings("mini", weights="dvd-mimi"))
     with pytest.raises(ModelError, match="not the configuration of a mini model"):
         training_config(ModelSettings("mini", weights=str(tmp_path)))
 
 
-def test_weights_keep_the_time_and_the_anchor_that_they_know() -> None:
+def test_weights_with_another_time_or_anchor_are_refused() -> None:
     with pytest.raises(ModelError, match=r"dvd-mini was trained with time sinusoidal, not none; set model.time"):
         training_config(ModelSettings("mini", weights="dvd-mini", time="none"))
     phases = (replace(MINI_FINETUNE.phases[0], tau=0.8), *MINI_FINETUNE.phases[1:])

@@ -52,7 +52,7 @@ def recipe(base: Recipe = SMOKE, **changes: object) -> Recipe:
         (lambda: recipe(PAPER, sources=PAPER.sources[:1]), "no source gives video clips"),
     ],
 )
-def test_what_contradicts_itself_is_refused(make: object, wanted: str) -> None:
+def test_contradictory_settings_are_refused(make: object, wanted: str) -> None:
     with pytest.raises(OptionError, match=wanted):
         make()  # type: ignore[operator]
 
@@ -77,7 +77,7 @@ def test_the_release_s_recipe_draws_its_sources_as_it_does() -> None:
     assert (adapt.mixture.image_batch // 32, adapt.mixture.video_batch // 32, adapt.accumulate) == (8, 1, 4)
 
 
-def test_validation_sees_a_scene_that_training_does_not() -> None:
+def test_validation_has_scenes_of_its_own() -> None:
     assert PAPER.validation is not None
     assert PAPER.validation.source.split == "held-out"
     assert all(source.split == "training" for source in PAPER.sources)

@@ -62,7 +62,7 @@ def test_the_reconstruction_loss_is_l1_of_values_and_differences() -> None:
     assert float(point) == pytest.approx(float(abs(error).mean()), rel=1e-5)
 
 
-def test_both_contents_are_reconstructed_and_the_noise_is_the_samples_own() -> None:
+def test_both_contents_are_reconstructed_with_noise_from_the_samples_seed() -> None:
     torch.manual_seed(0)
     task = VAETask(WanVAE(TINY_VAE), PHASE, batches)
     (batch,) = batches(0)
@@ -88,7 +88,7 @@ def test_a_vae_of_one_channel_cannot_hold_rgb() -> None:
         VAETask(WanVAE(MiniConfig().vae), PHASE, batches)
 
 
-def test_a_vae_that_was_measured_is_trained_on_as_it_is() -> None:
+def test_training_sees_the_normalised_latents_of_a_vae_with_statistics() -> None:
     torch.manual_seed(0)
     vae = WanVAE(TINY_VAE).eval()
     vae = with_statistics(vae, *statistics(vae, PHASE, batches, rounds=1))
@@ -129,7 +129,7 @@ def test_the_decoder_phase_leaves_the_encoder_alone() -> None:
     assert Autoencoding(vae).vae is vae
 
 
-def test_an_encoder_is_fitted_to_a_decoder_that_stays() -> None:
+def test_the_encoder_phase_changes_the_encoder_alone() -> None:
     """It alone changes, and it comes nearer to what the network predicts."""
     torch.manual_seed(0)
     vae = WanVAE(TINY_VAE)

@@ -1,4 +1,4 @@
-"""Named models: where their weights are, what their licence allows, what they were made for."""
+"""The kinds of models, and the models with names: their weights, licences and cards."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dvd.backbones.trainable import Trainable
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
-"""Where the package keeps models of its own, a folder each."""
+"""The folder of the models in the package, a folder each."""
 
 BACKBONES = {
     "wan": "dvd.backbones.wan",
@@ -41,7 +41,7 @@ DVD_LICENCE = "CC BY-NC 4.0 (no commercial use)"
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that has a name: a folder in the package, or a transformer and an autoencoder on the hub."""
+    """A model with a name: a folder in the package, or a transformer and an autoencoder on the hub."""
 
     name: str
     licence: str
@@ -91,12 +91,12 @@ def _module_of(kind: str) -> str | None:
 
 
 def names() -> list[str]:
-    """The names that `load` knows."""
+    """Return the names that `load` knows."""
     return [entry.name for entry in ENTRIES]
 
 
 def find(name: str) -> Entry:
-    """The model of that name; ModelError offers the nearest names."""
+    """Return the model of that name. ModelError offers the nearest names."""
     for entry in ENTRIES:
         if entry.name == name:
             return entry
@@ -104,16 +104,16 @@ def find(name: str) -> Entry:
 
 
 def is_here(entry: Entry) -> bool:
-    """Whether it can be loaded without a download."""
+    """Return whether a model can be loaded without a download."""
     if entry.folder is not None:
         return (entry.folder / "config.json").is_file()
     return all(cached(file) is not None for file in entry.files)
 
 
 def card(name_or_path: str | Path) -> ModelCard:
-    """The card of a model that `load` would open, without torch, its weights or a download.
+    """Return the card of a model that `load` would open, without torch, its weights or a download.
 
-    ModelError where the model is unknown, or its config.json is damaged.
+    Raise ModelError if the model is unknown, or its config.json is damaged.
     """
     entry, path = _locate(name_or_path)
     if path is None:
@@ -128,11 +128,11 @@ def load(
     dtype: torch.dtype | None = None,
     download: bool = True,
 ) -> Backbone:
-    """Opens a model by name, by its folder's path, or by the path of a transformer's file with its autoencoder beside.
+    """Open a model by name, by its folder's path, or by the path of a transformer's file with its autoencoder beside.
 
-    A name goes before a path; its files are downloaded where they are missing and `download` allows. `dtype` is
-    float32 by default. On the device "meta" a model has sizes and no values: its files' names and shapes are checked,
-    and little is read. ModelError where the model is unknown, incomplete or damaged.
+    A name is preferred to a path; missing files are downloaded if `download` is true. `dtype` is float32 by default.
+    On the device "meta" a model has sizes and no values: the names and shapes in its files are checked, and little is
+    read. Raise ModelError if the model is unknown, incomplete or damaged.
     """
     import torch
 
@@ -149,7 +149,7 @@ def load(
 
 
 def _locate(name_or_path: str | Path) -> tuple[Entry, Path | None]:
-    """The entry of a model and where it lies on this disk; None where its files are the hub's. A name goes first."""
+    """Return the entry of a model and its path on this disk, None if its files are on the hub; a name is preferred."""
     text = os.fspath(check_path("model", name_or_path, "a model folder, or a model's name", ModelError))
     if text not in names():
         path = _existing(text)

@@ -44,9 +44,9 @@ class ShardSet:
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """One source of images or of video clips: a layout under the data root, procedural scenes, or finished shards.
+    """A source of images or of video clips: a layout under the data root, procedural scenes, or finished shards.
 
-    `weight` is its share among the sources that a micro-batch may be drawn from; `size` overrides the phase's own.
+    `weight` is its share among the sources that a micro-batch is drawn from; `size` overrides the phase's own.
     """
 
     name: str
@@ -57,9 +57,9 @@ class SourceSettings:
     view: Augmentation = PLAIN
     scenes: ShardSet | None = None
     split: Literal["training", "held-out", "all"] = "training"
-    """Which scenes of a layout; Virtual KITTI 2 holds Scene01 out."""
+    """The scenes of a layout to use; Virtual KITTI 2 holds Scene01 out."""
     root: Path | None = None
-    """Where the data lie; by default a folder of the data set's name, or of the shards' source, under the data root."""
+    """The folder of the data; by default named after the data set, or the shards' source, under the data root."""
 
     def __post_init__(self) -> None:
         if self.weight < 0:
@@ -74,11 +74,11 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Which clips make a step. Batches are global: over all processes and accumulated micro-batches.
+    """The clips of a step. Batches are global: over all processes and accumulated micro-batches.
 
     `paired`: a video and an image batch per step, L = L_video + λ L_image (Eq. 10). `weighted`: every micro-batch comes
-    from one source, drawn by weight, as the release does; `image_batch` and `video_batch` are then what one step would
-    hold if all of it were of that kind. `video`, `image`: one kind alone. `sequential`: images for the first
+    from one source, drawn by weight, as the release does; `image_batch` and `video_batch` are then the size of a step
+    that is all of that kind. `video`, `image`: one kind alone. `sequential`: images for the first
     `sequential` of the steps, then videos.
     """
 
@@ -89,11 +89,11 @@ class Mixture:
     image_weight: float = 1.0
     sequential: float = 0.5
     sizes: tuple[Size, ...] = ((480, 640),)
-    """Height and width; where there are several, every micro-batch draws one, so that no grid is the only one known."""
+    """Height and width; every micro-batch draws one of them, so that the network learns several grids."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What the mode draws at all."""
+        """The kinds of clips that the mode draws."""
         return (self.mode,) if self.mode in ("image", "video") else ("image", "video")
 
     def __post_init__(self) -> None:
@@ -105,12 +105,12 @@ class Mixture:
         if not self.sizes:
             raise OptionError("a mixture needs at least one size, such as 480x640")
         if not 0 < self.sequential < 1:
-            raise OptionError(f"the share of images in a sequence lies between 0 and 1, not at {self.sequential}")
+            raise OptionError(f"the share of images in a sequence is between 0 and 1, not {self.sequential}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of optimisation. Every phase trains one network, has its own schedule, and leaves a result behind."""
+    """A stretch of optimisation with a schedule of its own; it trains one module, whose weights are its result."""
 
     name: str
     steps: int
@@ -132,7 +132,7 @@ class Phase:
                 f"phase {self.name}: steps and accumulate are at least 1, not {self.steps} and {self.accumulate}"
             )
         if not 0 <= self.average < 1:
-            raise OptionError(f"phase {self.name}: the average's decay lies in [0, 1), not at {self.average}")
+            raise OptionError(f"phase {self.name}: the average's decay is in [0, 1), not {self.average}")
         if not (0 < self.rate < math.inf and self.clip_norm > 0):
             raise OptionError(f"phase {self.name}: rate and clip_norm are positive, not {self.rate}, {self.clip_norm}")
         if self.weight_decay < 0 or not all(0 <= beta < 1 for beta in self.betas):
@@ -141,7 +141,7 @@ class Phase:
                 f"{self.betas}"
             )
         if not 0 <= self.warm_up <= self.steps:
-            raise OptionError(f"phase {self.name}: warm_up {self.warm_up} lies outside its {self.steps} steps")
+            raise OptionError(f"phase {self.name}: warm_up {self.warm_up} is outside its {self.steps} steps")
 
     trains_vae: ClassVar[bool] = False
     """Whether it changes the latents of the VAE, so that none can be cached before."""
@@ -235,7 +235,7 @@ class Validation:
     frames: int = 45
     size: Size = (480, 640)
     samples: int = 2
-    """So many of the clips are written as videos of RGB, truth and prediction."""
+    """How many of the clips are written as videos of RGB, truth and prediction."""
 
     def __post_init__(self) -> None:
         if min(self.every, self.clips, self.frames) < 1 or self.samples < 0:
@@ -244,7 +244,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole training run: what is trained on what, phase after phase."""
+    """A whole training run: model, data and phases."""
 
     name: str
     summary: str
@@ -256,18 +256,18 @@ class Recipe:
     data: Path = Path("data")
     """The folder that holds the data sets, one folder each."""
     latents: Path | None = None
-    """A folder that `dvd data cache` wrote: training reads latents there and never runs the VAE."""
+    """A folder that `dvd data cache` wrote: training reads its latents and never runs the VAE."""
     textures: Path | None = None
     """Photographs and materials for procedural scenes; without them all textures are noise."""
     seed: int = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     save_every: int = 500
     keep: int = 2
-    """So many of the latest checkpoints stay."""
+    """How many of the latest checkpoints are kept."""
     log_every: int = 10
     trackers: tuple[str, ...] = ("tensorboard",)
     skipped_share: float = 0.05
-    """More than this share of samples that cannot be read is an error."""
+    """The share of unreadable samples above which a run ends with an error."""
 
     def __post_init__(self) -> None:
         for kind, names in (("phase", self.phases), ("source", self.sources)):

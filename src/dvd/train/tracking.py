@@ -100,7 +100,7 @@ class Progress:
         smoothing: float = 0.95,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`total`: steps of the phase; `begin`: steps done before; `smoothing`: weight of the old mean at each value."""
+        """`total`: steps of the phase; `begin`: steps done before; `smoothing`: weight of the old mean."""
         self.total, self.phase, self.every_s, self.smoothing, self._clock = total, phase, every_s, smoothing, clock
         self.smooth: dict[str, float] = {}
         self._recent: deque[tuple[int, float]] = deque([(begin, clock())], maxlen=100)

@@ -31,7 +31,7 @@ def recipe(base: Recipe = SMOKE, **changes: object) -> Recipe:
         (lambda: phase(betas=(0.9, 1.0)), "betas lie in"),
         (lambda: phase(weight_decay=-0.1), "weight_decay is at least 0"),
         (lambda: phase(tau=1.5), "τ lies in"),
-        (lambda: phase(warm_up=500), "warm_up 500 lies outside"),
+        (lambda: phase(warm_up=500), "warm_up 500 is outside"),
         (lambda: recipe(phases=(phase(mixture=replace(ADAPT.mixture, frames=8)),)), "try 9"),
         (lambda: ShardSet(scenes=1, frames=1, views=0), "at least 1"),
         (lambda: Validation(SMOKE.sources[0], every=0), "at least 1"),

@@ -20,7 +20,7 @@ from dvd.errors import ModelError
 
 
 class GenerativeWanBackbone(WanBackbone):
-    """A transformer that takes depth latent and RGB latent together (`dvd.train.flow.widen`), and its autoencoder.
+    """A transformer that takes depth latent and RGB latent together (`dvd.backbones.wan.training.widen`), and its autoencoder.
 
     Every window starts from the noise of `seed`, so its depth is a function of its frames. ModelError where the
     transformer's channels are not those of the autoencoder's latent, OptionError where `steps` is below 1.

@@ -89,10 +89,65 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
         ) from error
 
 
+@contextmanager
+def replacing_path(path: str | Path) -> Iterator[Path]:
+    """Yield a path for a new file that takes the place of `path` when the block ends, as `replacing` does."""
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = make_aside(path)
+        try:
+            yield aside
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_files(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder, whose files move into `folder` when the block ends; other files there stay.
+
+    If the block fails, `folder` is as it was. Raises OutputError where the disk refuses.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = make_aside(folder, folder=True)
+        try:
+            yield aside
+            for file in sorted(path for path in aside.rglob("*") if path.is_file()):
+                target = folder / file.relative_to(aside)
+                target.parent.mkdir(exist_ok=True)
+                file.replace(target)
+        except OutputError as error:
+            raise OutputError(str(error).replace(str(aside), str(folder))) from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def writing(path: Path, hint: str = "") -> Iterator[None]:
+    """Raise OutputError if the disk refuses what the block writes, and say so of `path`, with `hint` at the end."""
+    try:
+        yield
+    except Exception as error:
+        # Some libraries have errors of their own for what would be an OSError: safetensors, PyAV, torch.
+        refused = isinstance(error, OSError) or hasattr(error, "errno") or type(error).__name__ == "SafetensorError"
+        if not (refused or is_disk_full(error)):
+            raise
+        raise OutputError(f"{path}: {why_refused(error)}{hint}") from error
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Return whether a disk or a quota is full, by the error's number or by what torch and safetensors say then."""
+    if getattr(error, "errno", None) in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return True
+    return any(mark in str(error) for mark in ("No space left", "PytorchStreamWriter", "inline_container"))
+
+
 def why_refused(error: Exception) -> str:
     """Say why the disk refused, and what to do about it."""
     code = getattr(error, "errno", None)
-    if code == errno.ENOSPC or code == getattr(errno, "EDQUOT", None):
+    if is_disk_full(error):
         return "the disk is full; free some space or choose another folder"
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "may not be written; choose another folder or change its permissions"

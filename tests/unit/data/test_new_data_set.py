@@ -16,9 +16,9 @@ from dvd.apps.cli import main
 from dvd.data import Framing, Layout, Patterns, layouts, register_layout
 from dvd.data.formats import read_npy
 from dvd.errors import OptionError
-from dvd.train.feeds import open_one
 from dvd.train.recipes import RECIPES
 from dvd.train.settings import SourceSettings
+from dvd.train.sources import open_one
 
 PLUGIN = """
 from dvd.data import Framing, Layout, Patterns

@@ -12,10 +12,10 @@ from PIL import Image
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from dvd.errors import InputError
-from dvd.train.dry_run import describe_run, found, refuse_missing_data
-from dvd.train.feeds import drawn, is_rendered, open_one, shapes
+from dvd.train.dry_run import data_line, describe_run, refuse_missing_data
 from dvd.train.recipes import PAPER, SMOKE
 from dvd.train.settings import Recipe, SourceSettings
+from dvd.train.sources import drawn, is_rendered, open_one, shapes
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def only_flights(data: Path, weight: float = 0.0, **mixture: object) -> Recipe:
     return replace(PAPER, sources=sources, phases=(phase,), validation=None, data=data)
 
 
-def test_data_of_no_weight_need_not_be_there(flights: Path) -> None:
+def test_sources_of_no_weight_may_be_missing(flights: Path) -> None:
     recipe = only_flights(flights)
     assert [source.name for source in drawn(recipe)] == ["tartanair"]
     refuse_missing_data(recipe, flights / "run")
@@ -48,7 +48,7 @@ def test_data_of_no_weight_need_not_be_there(flights: Path) -> None:
         refuse_missing_data(only_flights(flights, weight=1.0), flights / "run")
 
 
-def test_images_need_not_be_there_for_videos_alone(flights: Path) -> None:
+def test_image_sources_may_be_missing_if_only_videos_are_drawn(flights: Path) -> None:
     recipe = only_flights(flights, weight=1.0)
     assert [source.name for source in drawn(recipe)] == ["tartanair", "vkitti-videos"]
 
@@ -56,9 +56,9 @@ def test_images_need_not_be_there_for_videos_alone(flights: Path) -> None:
 def test_too_few_frames_are_missing_data(flights: Path) -> None:
     recipe = only_flights(flights)
     (settings,) = drawn(recipe)
-    assert found(recipe, settings, flights) == "MISSING: holds no clip of 45 frames"
+    assert data_line(recipe, settings, flights) == "MISSING: holds no clip of 45 frames"
     short = only_flights(flights, frames=1)
-    assert found(short, settings, flights) == "3 video clips"
+    assert data_line(short, settings, flights) == "3 video clips"
 
 
 def test_validation_s_scenes_are_rendered_even_beside_cached_latents(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from dvd.backbones.wan.generative import sample, sample_freely
+from dvd.backbones.wan.training import widen
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
-from dvd.train.flow import interpolate, noise_and_time, velocity, velocity_loss, widen
+from dvd.train.tasks import interpolate, noise_and_time, velocity_loss
 
 CONFIG = TransformerConfig(dim=48, in_dim=4, ffn_dim=64, out_dim=4, text_dim=20, num_heads=2, num_layers=2)
 SEEDS = (7, 2**32 - 1, 0, 123456789)
@@ -40,17 +41,17 @@ def test_equation_two_written_out() -> None:
     assert float(velocity_loss(predicted, data, noise)) == pytest.approx(total / data.numel(), rel=1e-5)
 
 
-def test_the_line_begins_at_the_data_and_ends_at_the_noise() -> None:
+def test_interpolation_begins_at_the_data_and_ends_at_the_noise() -> None:
     data = latents().double()
     noise = torch.randn(data.shape, dtype=torch.float64)
     assert torch.equal(interpolate(data, noise, torch.zeros(4, dtype=torch.float64)), data)
     assert torch.equal(interpolate(data, noise, torch.ones(4, dtype=torch.float64)), noise)
     time, step = torch.rand(4, dtype=torch.float64), 1e-6
     moved = interpolate(data, noise, time + step) - interpolate(data, noise, time)
-    torch.testing.assert_close(moved / step, velocity(data, noise), atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(moved / step, noise - data, atol=1e-7, rtol=1e-7)
 
 
-def test_noise_and_time_depend_on_nothing_but_the_samples_seed() -> None:
+def test_noise_and_time_depend_on_the_samples_seed_alone() -> None:
     data = latents()
     torch.manual_seed(3)
     whole = noise_and_time(data, SEEDS)
@@ -66,7 +67,7 @@ def test_noise_and_time_depend_on_nothing_but_the_samples_seed() -> None:
         noise_and_time(data, SEEDS[:1])
 
 
-def test_equal_shares_have_the_loss_as_their_mean() -> None:
+def test_the_loss_is_the_mean_over_equal_shares() -> None:
     data = latents()
     noise, _ = noise_and_time(data, SEEDS)
     halves = [velocity_loss(data[part].sin(), data[part], noise[part]) for part in (slice(2), slice(2, 4))]
@@ -84,7 +85,7 @@ def test_noise_is_standard_normal_and_time_uniform() -> None:
     assert 0 <= float(time.min()) <= float(time.max()) < 1
 
 
-def test_what_the_loss_teaches_is_what_the_sampler_integrates() -> None:
+def test_the_sampler_integrates_the_velocity_that_the_loss_teaches() -> None:
     """The best linear velocity at each t, fitted to pairs drawn as training draws them, carries noise to the data."""
     mean, std, count = -1.5, 0.4, 4000
     data = mean + std * torch.randn(count, 1, 1, 1, 1, generator=torch.Generator().manual_seed(5))
@@ -92,7 +93,7 @@ def test_what_the_loss_teaches_is_what_the_sampler_integrates() -> None:
 
     def fitted(z: Tensor, timestep: float) -> Tensor:
         t = torch.full((count,), timestep / 1000)
-        seen, wanted = interpolate(data, noise, t).flatten(), velocity(data, noise).flatten()
+        seen, wanted = interpolate(data, noise, t).flatten(), (noise - data).flatten()
         design = torch.stack([seen, torch.ones(count)], dim=1).double()
         slope, offset = torch.linalg.lstsq(design, wanted.double()[:, None]).solution.flatten().tolist()
         return slope * z + offset
@@ -102,7 +103,7 @@ def test_what_the_loss_teaches_is_what_the_sampler_integrates() -> None:
     assert float(found.std()) == pytest.approx(std, rel=0.05)
 
 
-def test_a_widened_network_begins_as_it_was() -> None:
+def test_a_widened_network_begins_as_the_narrow_one() -> None:
     narrow = make()
     before = {name: value.clone() for name, value in narrow.state_dict().items()}
     wide = widen(narrow)
@@ -117,7 +118,7 @@ def test_a_widened_network_begins_as_it_was() -> None:
     WanTransformer(wide.config).load_state_dict(wide.state_dict())
 
 
-def test_a_widened_network_learns_to_look_even_if_all_else_is_frozen() -> None:
+def test_the_patch_embedding_of_a_widened_network_always_learns() -> None:
     wide = widen(make().requires_grad_(False))
     assert {name for name, value in wide.named_parameters() if value.requires_grad} == {
         "patch_embedding.weight",
@@ -139,7 +140,7 @@ def train(module: nn.Module, loss: Callable[[int], Tensor], steps: int, rate: fl
         optimiser.step()
 
 
-def test_a_trained_flow_answers_its_condition() -> None:
+def test_a_trained_flow_follows_its_condition() -> None:
     """Depth is minus half the RGB latent: learned from noise, found again by ten steps on RGB never seen."""
     torch.manual_seed(0)
     flow = nn.Sequential(nn.Linear(3, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1))

@@ -9,14 +9,23 @@ from torch import nn
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from dvd.backbones.mini import MiniConfig
+from dvd.backbones.wan.training import WanCodec
 from dvd.backbones.wan.vae import WanVAE
 from dvd.errors import OptionError
-from dvd.train.adapt import WanCodec
-from dvd.train.halves import Decoding, EncoderTask
 from dvd.train.mixture import Batch
 from dvd.train.recipes import TINY_VAE
-from dvd.train.settings import EncoderPhase, Mixture, VAEPhase
-from dvd.train.vae import Autoencoding, VAETask, reconstruction, with_statistics
+from dvd.train.settings import Mixture
+from dvd.train.vae_tasks import (
+    Autoencoding,
+    Decoding,
+    EncoderPhase,
+    EncoderTask,
+    VAEPhase,
+    VAETask,
+    reconstruction,
+    statistics,
+    with_statistics,
+)
 
 
 class Constant(nn.Module):
@@ -53,7 +62,7 @@ def test_the_reconstruction_loss_is_l1_of_values_and_differences() -> None:
     assert float(point) == pytest.approx(float(abs(error).mean()), rel=1e-5)
 
 
-def test_both_contents_are_reconstructed_and_the_noise_is_the_samples_own() -> None:
+def test_both_contents_are_reconstructed_with_noise_from_the_samples_seed() -> None:
     torch.manual_seed(0)
     task = VAETask(WanVAE(TINY_VAE), PHASE, batches)
     (batch,) = batches(0)
@@ -79,9 +88,10 @@ def test_a_vae_of_one_channel_cannot_hold_rgb() -> None:
         VAETask(WanVAE(MiniConfig().vae), PHASE, batches)
 
 
-def test_a_vae_that_was_measured_is_trained_on_as_it_is() -> None:
+def test_training_sees_the_normalised_latents_of_a_vae_with_statistics() -> None:
     torch.manual_seed(0)
-    vae = with_statistics(WanVAE(TINY_VAE).eval(), PHASE, batches, rounds=1)
+    vae = WanVAE(TINY_VAE).eval()
+    vae = with_statistics(vae, *statistics(vae, PHASE, batches, rounds=1))
     (batch,) = batches(0)
     with torch.no_grad():
         quiet = vae.conv1.bias
@@ -94,7 +104,8 @@ def test_a_vae_that_was_measured_is_trained_on_as_it_is() -> None:
 
 def test_measured_statistics_normalise_the_latents() -> None:
     torch.manual_seed(0)
-    vae = with_statistics(WanVAE(TINY_VAE).eval(), PHASE, batches, rounds=3)
+    vae = WanVAE(TINY_VAE).eval()
+    vae = with_statistics(vae, *statistics(vae, PHASE, batches, rounds=3))
     with torch.no_grad():
         latents = [
             vae.encode(video)
@@ -118,7 +129,7 @@ def test_the_decoder_phase_leaves_the_encoder_alone() -> None:
     assert Autoencoding(vae).vae is vae
 
 
-def test_an_encoder_is_fitted_to_a_decoder_that_stays() -> None:
+def test_the_encoder_phase_changes_the_encoder_alone() -> None:
     """It alone changes, and it comes nearer to what the network predicts."""
     torch.manual_seed(0)
     vae = WanVAE(TINY_VAE)

@@ -1,4 +1,4 @@
-"""Opens a recipe's sources: a layout on disk, procedural scenes rendered beside it, other shards, or a latent cache."""
+"""A recipe's sources, opened: a data set, procedural scenes, finished shards, or a latent cache."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dvd.train.mixture import Feed
 from dvd.train.settings import Phase, Recipe, Size, SourceSettings
 
 SHARDS = "shards"
-"""The data of a source whose `root` holds finished shards, such as those of benchmarks/pseudo_labels.py."""
+"""The `data` of a source whose `root` holds finished shards, such as those of benchmarks/pseudo_labels.py."""
 
 
 class ShardSource:
-    """Clips out of shards, of one length; implements `Source`."""
+    """A `Source` of clips in shards, all of one length."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
@@ -37,11 +37,11 @@ class ShardSource:
         self.length = int(self.shards[0]["rgb"].shape[1])
 
     def count(self, frames: int) -> int:
-        """Every clip at every start within it."""
+        """Return how many clips of `frames` there are: every stored clip at every start within it."""
         return int(self.ends[-1]) * max(self.length - frames + 1, 0)
 
     def clip(self, index: int, frames: int) -> RawClip:
-        """Clip and start, the start varying fastest."""
+        """Return a clip by its index; the start varies fastest."""
         row, start = divmod(index, self.length - frames + 1)
         which = int(np.searchsorted(self.ends, row, side="right"))
         row -= int(self.ends[which - 1]) if which else 0
@@ -50,12 +50,12 @@ class ShardSource:
 
 
 def open_feeds(recipe: Recipe, scenes: Path) -> list[Feed]:
-    """The sources that the recipe draws from; InputError names data that are missing and where they were looked for."""
+    """Open the sources that the recipe draws from. InputError names missing data and the folder they should be in."""
     return [Feed(settings, open_one(recipe, settings, scenes)) for settings in drawn(recipe)]
 
 
 def open_one(recipe: Recipe, settings: SourceSettings, scenes: Path) -> Source:
-    """One source; procedural scenes lie in a folder of its name under `scenes`."""
+    """Open one source; procedural scenes are in a folder of its name under `scenes`."""
     if is_cached(recipe, settings):
         return _cached(recipe, settings)
     if settings.scenes is not None:
@@ -66,7 +66,7 @@ def open_one(recipe: Recipe, settings: SourceSettings, scenes: Path) -> Source:
 
 
 def render(recipe: Recipe, scenes: Path, processes: int) -> None:
-    """Renders the procedural clips that are not on disk yet, validation's included."""
+    """Render the procedural clips that are not on disk yet, validation's included."""
     for settings in sources_of(recipe):
         if is_rendered(recipe, settings):
             what = settings.scenes
@@ -85,27 +85,27 @@ def render(recipe: Recipe, scenes: Path, processes: int) -> None:
 
 
 def sources_of(recipe: Recipe) -> list[SourceSettings]:
-    """Those that training draws from, and validation's."""
+    """Return the sources that training draws from, and validation's."""
     return [*drawn(recipe), *([recipe.validation.source] if recipe.validation else [])]
 
 
 def drawn(recipe: Recipe) -> list[SourceSettings]:
-    """The sources that training draws from: of some weight, and of a kind that a phase has; no others need to exist."""
+    """Return the sources that training draws from: with a weight, and of a kind that a phase has."""
     return [settings for settings in recipe.sources if settings.weight > 0 and _phases_of(recipe, settings)]
 
 
 def is_rendered(recipe: Recipe, settings: SourceSettings) -> bool:
-    """Whether the recipe needs the source's scenes on disk."""
+    """Return whether the recipe needs the source's scenes on disk."""
     return settings.scenes is not None and not is_cached(recipe, settings)
 
 
 def is_cached(recipe: Recipe, settings: SourceSettings) -> bool:
-    """Whether the recipe reads the source's latents; validation always sees pixels."""
+    """Return whether the recipe reads the source's latents; validation always sees pixels."""
     return recipe.latents is not None and settings in recipe.sources
 
 
 def shapes(recipe: Recipe, settings: SourceSettings) -> tuple[set[Size], set[int]]:
-    """All sizes and numbers of frames at which the recipe's phases draw a source."""
+    """Return all sizes and frame counts at which the recipe's phases draw a source."""
     mixtures = [phase.mixture for phase in _phases_of(recipe, settings)]
     sizes = {settings.size} if settings.size else {size for mixture in mixtures for size in mixture.sizes}
     return sizes, {mixture.frames for mixture in mixtures} if settings.kind == "video" else {1}
@@ -114,11 +114,11 @@ def shapes(recipe: Recipe, settings: SourceSettings) -> tuple[set[Size], set[int
 def _cached(recipe: Recipe, settings: SourceSettings) -> LatentSource:
     assert recipe.latents is not None
     source = LatentSource(recipe.latents / settings.name, settings.view)
-    there = {source.order.size}, {source.order.frames}
+    stored = {source.order.size}, {source.order.frames}
     wanted = shapes(recipe, settings)
-    if wanted != there:
+    if wanted != stored:
         raise OptionError(
-            f"{recipe.latents / settings.name} holds {_shown(*there)}, but {recipe.name} draws {_shown(*wanted)}; set "
+            f"{recipe.latents / settings.name} holds {_shown(*stored)}, but {recipe.name} draws {_shown(*wanted)}; set "
             "sizes and frames to what is cached, or cache again"
         )
     return source

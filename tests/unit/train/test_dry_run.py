@@ -19,7 +19,7 @@ from dvd.backbones.settings import Adaptation
 from dvd.backbones.wan.lora import adapt
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
-from dvd.memory import GIB, kept_by_transformer
+from dvd.memory import GIB, TRAINING_PROGRAM_BYTES, kept_by_transformer, kept_by_vae
 from dvd.train.adapters import inject
 from dvd.train.dry_run import describe_run, memory
 from dvd.train.networks import base_dtype, outline

@@ -18,10 +18,9 @@ from dvd.arguments import check_name, check_path, shown
 from dvd.backbones import registry
 from dvd.backbones.base import Backbone, ModelCard
 from dvd.errors import InputError, OptionError, OutputError
-from dvd.export import ExportOptions
+from dvd.export import ExportOptions, writers
 from dvd.frames import as_frames
 from dvd.hardware import choose_device, choose_dtype, device_named, dtype_named
-from dvd.names import FORMATS
 from dvd.outputs import Outputs, check_outputs
 from dvd.record import Record
 from dvd.regressor import Regressor
@@ -246,8 +245,8 @@ def _chosen_formats(formats: str | Sequence[str] | None) -> list[str] | None:
     if formats is None:
         return None
     if not isinstance(formats, str | list | tuple | set | frozenset) or not formats:
-        raise OptionError(f"formats is {shown(formats)} but must name one or several of {', '.join(FORMATS)}")
-    return [check_name("format", name, FORMATS) for name in ([formats] if isinstance(formats, str) else formats)]
+        raise OptionError(f"formats is {shown(formats)} but must name one or several of {', '.join(writers())}")
+    return [check_name("format", name, writers()) for name in ([formats] if isinstance(formats, str) else formats)]
 
 
 def _check_options(options: ExportOptions | None, progress: Callable[[int], None] | None) -> None:

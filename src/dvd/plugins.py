@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from dvd.arguments import check_name
 from dvd.errors import OptionError
@@ -16,15 +16,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Plugins(Generic[T]):
+class Plugins(Mapping[str, T]):
     """Things of one kind by name, each loaded when it is first asked for.
 
     `own` maps a name to the thing, or to its home "module:attribute". An installed package adds to them by entry points
-    of the group `dvd.{kind}s`, a program by `register`. This package's own names win over those of other packages.
+    of the `group`, a program by `register`. This package's own names win over those of other packages.
     """
 
-    def __init__(self, kind: str, own: Mapping[str, T | str]) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, own: Mapping[str, T | str], group: str) -> None:
+        self.kind, self.group = kind, group
         self._things: dict[str, T | str | EntryPoint] = dict(own)
         self._searched = False
 
@@ -34,23 +34,28 @@ class Plugins(Generic[T]):
             raise OptionError(f"{self.kind} '{name}' exists already; choose another name")
         self._things[name] = thing
 
-    def names(self) -> tuple[str, ...]:
-        """Return all names; imports nothing."""
-        return tuple(self._known())
-
-    def find(self, name: str) -> T:
+    def __getitem__(self, name: str) -> T:
         """Return the thing of that name. Raise OptionError for an unknown name, with the nearest known ones."""
         thing = self._known()[check_name(self.kind, name, self._known())]
         if isinstance(thing, EntryPoint | str):
             thing = self._things[name] = cast("T", self._load(name, thing))
         return thing
 
-    def all(self) -> dict[str, T]:
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known())
+
+    def __len__(self) -> int:
+        return len(self._known())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known()
+
+    def loaded(self) -> dict[str, T]:
         """Return every thing by name; one of another package that cannot be imported is left out with a warning."""
         found = {}
         for name, thing in list(self._known().items()):
             try:
-                found[name] = self.find(name)
+                found[name] = self[name]
             except OptionError as error:
                 if not isinstance(thing, EntryPoint):
                     raise
@@ -61,7 +66,7 @@ class Plugins(Generic[T]):
     def _known(self) -> dict[str, T | str | EntryPoint]:
         if not self._searched:
             self._searched = True
-            for entry in entry_points(group=f"dvd.{self.kind}s"):
+            for entry in entry_points(group=self.group):
                 self._things.setdefault(entry.name, entry)
         return self._things
 

@@ -147,7 +147,7 @@ def constant_abs_rel(folder: Path) -> float:
     return float(np.mean([accuracy(1 + 1e-6 * rng.random(c.truth.shape), c.truth)["abs_rel"] for c in clips]))
 
 
-def test_a_dry_run_says_what_would_happen(dvd: Run, tmp_path: Path) -> None:
+def test_a_dry_run_describes_the_run(dvd: Run, tmp_path: Path) -> None:
     done = dvd("train", "smoke", "--dry-run", "-o", tmp_path / "run", "--rank", 4, "--adapt.steps", 70)
     assert done.status == 0, done.err
     assert "adaptation.rank = 4" in done.out
@@ -194,7 +194,7 @@ def test_bad_input_is_one_line_and_status_two(name: str, dvd: Run, tmp_path: Pat
     assert not (tmp_path / "run" / "scenes").exists()
 
 
-def test_a_run_of_another_recipe_is_not_gone_on_with(dvd: Run, tmp_path: Path) -> None:
+def test_a_run_of_another_recipe_is_not_resumed(dvd: Run, tmp_path: Path) -> None:
     from dvd.train.loop import claim
     from dvd.train.recipes import SMOKE
 

@@ -90,7 +90,7 @@ def test_an_array_and_a_stream_give_the_same() -> None:
     np.testing.assert_array_equal(np.concatenate([chunk.disparity for chunk in chunks]), whole)
 
 
-def test_what_is_bright_here_is_near() -> None:
+def test_bright_is_near_for_the_toy_backbone() -> None:
     disparity = DVD(Bright()).predict(clip(12))
     assert disparity[5, 14, 10] > disparity[5, 30, 10] + 0.4
 
@@ -159,7 +159,7 @@ def test_load_follows_the_card_and_opens_the_weights_once(
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", torch.bfloat16], ids=str)
-def test_a_named_dtype_is_obeyed(monkeypatch: pytest.MonkeyPatch, dtype: str | torch.dtype) -> None:
+def test_a_named_dtype_is_used(monkeypatch: pytest.MonkeyPatch, dtype: str | torch.dtype) -> None:
     stand_in(monkeypatch, ModelCard("bright", "", bfloat16=False))
     assert load("bright", torch.device("cpu"), dtype).dtype == "bfloat16"
 
@@ -178,7 +178,7 @@ def test_a_named_dtype_is_obeyed(monkeypatch: pytest.MonkeyPatch, dtype: str | t
         ({"name_or_folder": b"dvd-mini"}, ModelError, "model is b'dvd-mini' (bytes) but must be"),
     ],
 )
-def test_load_refuses_what_names_nothing(arguments: dict, error: type[Exception], said: str) -> None:
+def test_load_refuses_unknown_models_devices_and_dtypes(arguments: dict, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=re.escape(said)):
         load(**arguments)
 
@@ -240,7 +240,7 @@ def test_a_scale_that_wanders_is_in_the_record_the_json_and_the_summary(video: P
     assert f"scale wanders (1.00 … {shot.scale[1]:.2f} in frames 0–39)" in _summary(result)
 
 
-def test_the_public_name_takes_the_same(video: Path, tmp_path: Path) -> None:
+def test_the_public_function_takes_the_same_arguments(video: Path, tmp_path: Path) -> None:
     result = dvd.predict(video, out=tmp_path / "disparity.npz", model=DVD(Bright()), end=10)
     assert result.outputs == (tmp_path / "disparity.npz",)
     assert result.sidecar == tmp_path / "disparity.json"
@@ -288,7 +288,7 @@ def test_a_failure_before_the_first_frame_leaves_nothing(video: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(("error", "why"), [(KeyboardInterrupt(), "stopped by the user"), (ModelError("nan"), "nan")])
-def test_a_failure_later_keeps_whole_files_of_what_is_done(
+def test_a_later_failure_keeps_whole_files_of_the_finished_frames(
     video: Path, tmp_path: Path, error: BaseException, why: str
 ) -> None:
     backbone = Bright()
@@ -305,9 +305,7 @@ def test_a_failure_later_keeps_whole_files_of_what_is_done(
     assert (facts["stopped"], facts["frames"]) == (why, 24)
 
 
-def test_what_the_disk_refuses_stops_the_network_soon(
-    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_error_stops_the_network_soon(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = Bright()
     backbone.seconds = 0.02
 
@@ -383,7 +381,7 @@ def test_a_wrong_option_leaves_nothing(video: Path, tmp_path: Path, options: dic
     [{"tau": 2}, {"window": 9, "overlap": 9}, {"size": 96}, {"formats": "mp5"}, {"dtype": "fp8"}, {"start": "noon"}],
     ids=str,
 )
-def test_what_is_wrong_is_said_before_the_weights_are_read(
+def test_wrong_options_are_refused_before_the_weights_are_read(
     video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict
 ) -> None:
     opened = stand_in(monkeypatch, ModelCard("bright", "CC0"))
@@ -396,7 +394,7 @@ def test_one_format_may_be_given_as_text(video: Path, tmp_path: Path) -> None:
     assert predict_file(video, tmp_path, DVD(Bright()), "npz", end=3).outputs == (tmp_path / "street.npz",)
 
 
-def test_a_rounded_window_is_said_once(video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rounded_window_is_reported_once(video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     result = predict_file(video, tmp_path, DVD(Bright()), "npz", end=3, window=2)
     assert result.record.window == 5
     assert [line for line in caplog.messages if "rounded" in line] == [
@@ -404,7 +402,7 @@ def test_a_rounded_window_is_said_once(video: Path, tmp_path: Path, caplog: pyte
     ]
 
 
-def test_an_open_video_is_as_good_as_its_frames(video: Path) -> None:
+def test_an_open_video_predicts_the_same_as_its_frames(video: Path) -> None:
     model = DVD(Bright())
     with dvd.open_video(video) as frames:
         whole = model.predict(frames)

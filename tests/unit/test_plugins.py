@@ -10,22 +10,22 @@ from dvd.plugins import Plugins
 
 
 def test_a_home_is_imported_when_its_name_is_first_asked_for() -> None:
-    things: Plugins[type] = Plugins("toy", {"fraction": "fractions:Fraction", "number": int})
-    assert things.names() == ("fraction", "number")
-    assert things.find("fraction").__name__ == "Fraction"
-    assert things.find("number") is int
+    things: Plugins[type] = Plugins("toy", {"fraction": "fractions:Fraction", "number": int}, "dvd.toys")
+    assert list(things) == ["fraction", "number"]
+    assert things["fraction"].__name__ == "Fraction"
+    assert things["number"] is int
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(OptionError, match="unknown toy 'nmber'; did you mean number"):
-        Plugins("toy", {"number": int}).find("nmber")
+        Plugins("toy", {"number": int}, "dvd.toys")["nmber"]
 
 
 def test_a_name_is_registered_once() -> None:
-    things: Plugins[type] = Plugins("toy", {"number": int})
+    things: Plugins[type] = Plugins("toy", {"number": int}, "dvd.toys")
     things.register("text", str)
     things.register("text", str)
-    assert things.all() == {"number": int, "text": str}
+    assert things.loaded() == {"number": int, "text": str}
     with pytest.raises(OptionError, match="toy 'number' exists already"):
         things.register("number", float)
 
@@ -45,10 +45,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("package")
 def test_an_installed_package_adds_names(caplog: pytest.LogCaptureFixture) -> None:
-    things: Plugins[type] = Plugins("toy", {"number": int})
-    assert set(things.names()) == {"number", "ball", "broken"}
-    assert things.find("ball").__name__ == "Ball"
+    things: Plugins[type] = Plugins("toy", {"number": int}, "dvd.toys")
+    assert set(things) == {"number", "ball", "broken"}
+    assert things["ball"].__name__ == "Ball"
     with pytest.raises(OptionError, match="toy 'broken' of toys:Missing cannot be loaded"):
-        things.find("broken")
-    assert set(things.all()) == {"number", "ball"}
+        things["broken"]
+    assert set(things.loaded()) == {"number", "ball"}
     assert "broken" in caplog.text

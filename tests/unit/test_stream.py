@@ -155,12 +155,12 @@ def test_bytes_and_floats_give_the_same() -> None:
         ([np.zeros((32, 48, 3), np.uint8), np.zeros((48, 32, 3), np.uint8)], "frame 1 is 48x32 but those before"),
     ],
 )
-def test_frames_that_are_none_are_refused(frames: list[np.ndarray], said: str) -> None:
+def test_invalid_frames_are_refused(frames: list[np.ndarray], said: str) -> None:
     with pytest.raises(InputError, match=said):
         list(stream(iter(frames)))
 
 
-def test_what_fails_in_the_source_is_raised() -> None:
+def test_errors_of_the_source_are_raised() -> None:
     def frames() -> Iterator[np.ndarray]:
         yield from clip(20)
         raise InputError("clip.mp4: damaged")
@@ -176,14 +176,14 @@ def test_settings_default_to_the_model() -> None:
     assert settle(size="source").least_size is None
 
 
-def test_a_window_is_rounded_up_and_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_rounding_a_window_up_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert settle(window=10).window == 13
     ((level, message),) = [(record.levelno, record.message) for record in caplog.records]
     assert level == logging.WARNING
     assert message == "window of 10 frames rounded up to 13, as the model needs"
 
 
-def test_a_program_without_a_log_sees_that_the_window_is_rounded() -> None:
+def test_without_logging_the_rounding_is_printed_to_stderr() -> None:
     code = (
         "from dvd.stream import StreamOptions; from dvd.backbones.base import ModelCard;"
         "print(StreamOptions(window=2).settle(ModelCard('m', ''), 4).window)"
@@ -193,7 +193,7 @@ def test_a_program_without_a_log_sees_that_the_window_is_rounded() -> None:
     assert done.stderr == "window of 2 frames rounded up to 5, as the model needs\n"
 
 
-def test_a_small_window_shrinks_the_overlap_that_nobody_asked_for() -> None:
+def test_a_small_window_shrinks_the_default_overlap() -> None:
     assert settle(window=5).overlap == 2
 
 
@@ -250,7 +250,7 @@ def test_options_of_a_wrong_type_are_refused_in_one_line(options: dict, said: st
     assert "\n" not in str(caught.value)
 
 
-def test_numbers_of_numpy_are_numbers() -> None:
+def test_numpy_numbers_are_accepted() -> None:
     settings = settle(
         size=np.array([64, 96]),
         window=np.int64(9),
@@ -309,7 +309,7 @@ def interrupt_the_network(made: list[Stream]) -> None:
 
 
 @pytest.mark.parametrize("end", [close, drop, forget_in_a_circle, fail_in_the_consumer, interrupt_the_network])
-def test_a_stream_that_is_left_leaves_no_thread_and_reads_no_further(end: Callable[[list[Stream]], None]) -> None:
+def test_closing_a_stream_ends_its_thread_and_stops_reading(end: Callable[[list[Stream]], None]) -> None:
     frames, before = Endless(), set(running_threads())
     made = [stream(frames)]
     next(made[0])
@@ -322,7 +322,7 @@ def test_a_stream_that_is_left_leaves_no_thread_and_reads_no_further(end: Callab
     assert frames.taken == taken
 
 
-def test_a_stream_that_is_dropped_is_not_kept_for_the_collector() -> None:
+def test_dropping_a_stream_frees_it_without_the_garbage_collector() -> None:
     gc.disable()
     try:
         made = stream(Endless())
@@ -334,7 +334,7 @@ def test_a_stream_that_is_dropped_is_not_kept_for_the_collector() -> None:
         gc.enable()
 
 
-def test_a_stream_that_nobody_iterates_over_starts_no_thread() -> None:
+def test_an_unused_stream_starts_no_thread() -> None:
     frames, before = Endless(), set(running_threads())
     made = stream(frames)
     assert set(running_threads()) == before
@@ -342,7 +342,7 @@ def test_a_stream_that_nobody_iterates_over_starts_no_thread() -> None:
     assert frames.taken == 0
 
 
-def test_the_sizes_and_cuts_of_a_stream_are_seen_while_it_runs() -> None:
+def test_sizes_and_cuts_are_available_while_the_stream_runs() -> None:
     rng = np.random.default_rng(0)
     dark, bright = (rng.integers(low, low + 60, (33, 51, 3), dtype=np.uint8) for low in (0, 190))
     made = stream([dark] * 7 + [bright] * 7)

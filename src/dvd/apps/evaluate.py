@@ -244,7 +244,7 @@ def _list() -> int:
         "protocols": {name: protocol.describe().partition(": ")[2] for name, protocol in DESCRIBED.items()},
         "methods": {
             "dvd-mini, FOLDER …": OURS.summary,
-            **{usage(name): e.summary for name, e in METHODS.all().items()},
+            **{usage(name): e.summary for name, e in METHODS.loaded().items()},
         },
     }
     for title, entries in rows.items():

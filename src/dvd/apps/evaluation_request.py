@@ -65,7 +65,7 @@ def protocol_of(args: argparse.Namespace) -> Protocol:
 
 def sequences_of(args: argparse.Namespace, protocol: Protocol) -> tuple[list[EvalSequence], dict[str, Any]]:
     """The sequences of every data set given, and where each lies."""
-    from dvd.data.layouts import LAYOUTS, find_layout
+    from dvd.data.layouts import LAYOUTS
     from dvd.errors import OptionError
     from dvd.evaluate.sequences import open_sequences
 
@@ -80,7 +80,7 @@ def sequences_of(args: argparse.Namespace, protocol: Protocol) -> tuple[list[Eva
         name, equals, root = text.partition("=")
         if not equals or not root:
             raise OptionError(f"'{text}' is not NAME=ROOT, such as bonn=/data/bonn; dvd eval --list shows the names")
-        find_layout(name)
+        LAYOUTS[name]  # raises OptionError for an unknown name
         if name in roots:
             raise OptionError(f"{name} is given twice; put its sequences below one folder")
         found += open_sequences(name, root, args.split, args.per_metre, protocol.single_images)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from dvd.types import Shot, VideoInfo
     from dvd.video import PipeCopy
 
-READERS = {"values_at": ("npz", "png16", "exr"), "half": ("npz", "exr"), "compress": ("npz",)}
-"""Options of raw values, and the formats that read them."""
+RAW_VALUE_OPTIONS = ("values_at", "half", "compress")
+"""Options that are refused where no format is asked for that reads them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source's pixels)",
     )
     parser.add_argument("--half", action="store_true", help="raw values as float16 (npz, exr)")
-    parser.add_argument("--compress", action="store_true", help="npz compressed by bzip2, without loss")
+    parser.add_argument(
+        "--compress",
+        action="store_true",
+        default=None,
+        help="npz compressed by bzip2, without loss (default: where that at least halves the file)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument(
         "--report",
@@ -142,13 +147,14 @@ def export_options(args: argparse.Namespace) -> ExportOptions:
 
 
 def _refuse_unread(args: argparse.Namespace) -> None:
-    """Raise OptionError for an option of raw values that none of the requested formats reads."""
-    from dvd.export import format_of
+    """Raise OptionError for an option of raw values that no format asked for reads."""
+    from dvd.export import format_of, formats_reading
     from dvd.outputs import DEFAULT_FORMAT
 
     chosen = None if args.output.is_dir() else format_of(args.output)
     formats = args.format or [chosen or DEFAULT_FORMAT]
-    for name, readers in READERS.items():
+    for name in RAW_VALUE_OPTIONS:
+        readers = formats_reading(name)
         if getattr(args, name) and not set(readers) & set(formats):
             raise OptionError(
                 f"--{name.replace('_', '-')} is for {' and '.join(readers)}, and {', '.join(formats)} is asked for; "

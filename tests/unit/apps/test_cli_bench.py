@@ -56,7 +56,7 @@ def test_a_model_folder_and_a_named_clip_become_one_table(capsys, tmp_path) -> N
         (["--device", "tpu"], "unknown device 'tpu'"),
     ],
 )
-def test_what_is_wrong_is_one_line(words: list[str], told: str, capsys, monkeypatch) -> None:
+def test_wrong_options_are_refused_in_one_line(words: list[str], told: str, capsys, monkeypatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3])
     assert cli.main(["bench", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -43,7 +43,7 @@ def opened(path: Path) -> WanBackbone:
     return load(path, vae=GOLDEN / "wan_vae_tiny.pth")
 
 
-def test_what_cannot_be_converted_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unconvertible_checkpoints_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = str(GOLDEN / "dvd_tiny.safetensors")
     there = tmp_path / "there.safetensors"
     there.write_bytes(b"")

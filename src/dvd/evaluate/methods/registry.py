@@ -86,6 +86,7 @@ METHODS: Plugins[MethodEntry] = Plugins(
             "one of our models, frame by frame", _single_image, ("size", "tau", "steps", "seed"), "MODEL"
         ),
     },
+    group="dvd.methods",
 )
 """All methods but our models on videos; each imports its libraries when it is opened.
 
@@ -117,14 +118,14 @@ def open_method(text: str, options: MethodOptions | None = None) -> Method:
 def find_method(text: str) -> tuple[MethodEntry, str]:
     """Return the entry that `text` names, and the argument after its name. Raise OptionError if there is none."""
     name, colon, argument = text.partition(":")
-    if name in METHODS.names():
-        entry = METHODS.find(name)
+    if name in METHODS:
+        entry = METHODS[name]
         if (entry.needed and not argument) or (colon and not entry.argument):
             raise OptionError(f"method '{text}' is written {usage(name)}")
         return entry, argument
     if text in models.names() or Path(text).exists() or "/" in text:
         return OURS, text
-    raise OptionError(unknown("method or model", text, [*METHODS.names(), *models.names()]))
+    raise OptionError(unknown("method or model", text, [*METHODS, *models.names()]))
 
 
 def options_of_each(methods: Sequence[str], options: MethodOptions) -> dict[str, MethodOptions]:
@@ -154,6 +155,6 @@ def stitches(text: str) -> bool:
 
 def usage(name: str) -> str:
     """Return how a method is written, such as saved:PATH or marigold[:MODEL]."""
-    entry = METHODS.find(name)
+    entry = METHODS[name]
     argument = f":{entry.argument}"
     return name + ("" if not entry.argument else argument if entry.needed else f"[{argument}]")

@@ -50,13 +50,13 @@ def test_a_misstated_method_is_refused(text: str, options: MethodOptions, said: 
 
 
 def test_every_method_has_its_own_summary() -> None:
-    assert {"constant", "row", "saved", "depth-anything-v2", "marigold", "single-image"} <= set(METHODS.names())
+    assert {"constant", "row", "saved", "depth-anything-v2", "marigold", "single-image"} <= set(METHODS)
     assert (usage("saved"), usage("marigold"), usage("row")) == ("saved:PATH", "marigold[:MODEL]", "row")
-    assert len({entry.summary for entry in METHODS.all().values()}) == len(METHODS.names())
+    assert len({entry.summary for entry in METHODS.loaded().values()}) == len(METHODS)
 
 
 def test_every_option_is_read_by_some_method() -> None:
-    read = {name for entry in (*METHODS.all().values(), OURS) for name in entry.takes}
+    read = {name for entry in (*METHODS.loaded().values(), OURS) for name in entry.takes}
     assert read | {"device", "dtype", "name"} == {field.name for field in fields(MethodOptions)}
 
 

@@ -298,7 +298,7 @@ def test_documented_commands_name_known_methods(line: str) -> None:
     evaluate.add_arguments(parser)
     asked = parser.parse_args(shlex.split(line)[2:])
     names = {model.partition(":")[0] for model in asked.model}
-    assert all(name in (*METHODS.names(), *models.names()) or "/" in name for name in names)
+    assert all(name in (*METHODS, *models.names()) or "/" in name for name in names)
     assert (asked.predicted is not None) == (names == {"saved"})
     assert asked.protocol in PROTOCOLS
     for text in asked.datasets:

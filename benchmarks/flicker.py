@@ -87,7 +87,7 @@ def measure(args: argparse.Namespace) -> None:
     report(f"its first frame repeated {args.repeat} times", disparity, [(0, args.repeat)], seams)
 
 
-def _predicted(model: dvd.Pipeline, frames: Sequence[NDArray], settings: dict) -> tuple[NDArray[np.float32], set[int]]:
+def _predicted(model: dvd.DVD, frames: Sequence[NDArray], settings: dict) -> tuple[NDArray[np.float32], set[int]]:
     """Disparity at a quarter of the source's size or so, and the frames in which two windows are blended."""
     stream = model.stream(frames, values_at="network", **settings)
     disparity = np.concatenate([chunk.disparity for chunk in stream])

@@ -13,7 +13,7 @@ import dvd
 ROOT = Path(dvd.__file__).parent
 
 FLOORS = (
-    {"types", "errors", "names", "arguments", "plugins", "files", "media", "threads", "processes"}
+    {"types", "errors", "names", "arguments", "plugins", "files", "media", "memory", "threads", "processes"}
     | {"shots", "windows", "align", "losses", "metrics"},
     {"video", "export", "backbones", "hardware", "resize", "record", "frames"},
     {"regressor", "stitch", "outputs", "data", "scenes"},
@@ -24,7 +24,19 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 INFERENCE = {
     *("windows", "shots", "align", "threads", "media", "files", "video", "export", "backbones", "hardware", "resize"),
-    *("record", "regressor", "stitch", "outputs", "stream", "pipeline", "arguments", "frames", "names", "plugins"),
+    *(
+        "record",
+        "regressor",
+        "stitch",
+        "outputs",
+        "stream",
+        "pipeline",
+        "arguments",
+        "frames",
+        "names",
+        "plugins",
+        "memory",
+    ),
 }
 
 

@@ -119,7 +119,7 @@ def conditions_of(roots: dict[str, Any]) -> dict[str, Any]:
     """What a number depends on besides the method and the protocol."""
     import torch
 
-    from dvd.evaluate.speed.race import commit
+    from dvd.evaluate.race import commit
     from dvd.hardware import cpu_name
 
     machine = {"torch": torch.__version__, "processor": cpu_name(), "threads": torch.get_num_threads()}

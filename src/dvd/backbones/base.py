@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from dvd.memory import ModelMemory
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -47,6 +49,19 @@ class Backbone(Protocol):
 
     @property
     def dtype(self) -> torch.dtype: ...
+
+    def memory(
+        self,
+        size: tuple[int, int],  # noqa: ARG002
+        window: int,  # noqa: ARG002
+        dtype: torch.dtype,  # noqa: ARG002
+        device: torch.device,  # noqa: ARG002
+    ) -> ModelMemory | None:
+        """Return the bytes that windows of `window` frames at `size` (height, width) need in `dtype` on `device`.
+
+        An estimate from sizes alone (`dvd.memory`); None where nobody has measured the model.
+        """
+        return None
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Backbone:
         """Move or convert the whole backbone in place."""

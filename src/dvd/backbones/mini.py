@@ -24,6 +24,7 @@ from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.backbones.wan.weights import Shape, open_weights
 from dvd.errors import ModelError
+from dvd.memory import ModelMemory, mini_memory, parameter_count
 
 if TYPE_CHECKING:
     from dvd.backbones.wan.fold import FoldedTransformer
@@ -201,6 +202,11 @@ class MiniBackbone(Backbone):
     def decode(self, latent: Tensor) -> Tensor:
         """Depth latent → disparity `B 1 T H W`, nominally in [-1, 1]."""
         return self.vae.decode(latent)
+
+    def memory(self, size: tuple[int, int], window: int, dtype: torch.dtype, device: torch.device) -> ModelMemory:  # noqa: ARG002
+        """Return the bytes that windows of `window` frames at `size` (height, width) need in `dtype`, on any device."""
+        parameters = parameter_count(self.network, self.vae)
+        return mini_memory(self.network.transformer.config, parameters, size, window, dtype)
 
     def _at(self, timestep: float) -> FoldedTransformer:
         from dvd.backbones.wan.fold import fold

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from dvd.backbones.mini import MiniNetwork
-from dvd.backbones.wan.backbone import chunk_that_fits, vae_memory
 from dvd.backbones.wan.transformer import WanTransformer
 from dvd.backbones.wan.vae import WanVAE
 from dvd.losses import objective_loss
+from dvd.memory import chunk_that_fits, vae_budget
 from dvd.train.engine import Terms
 from dvd.train.mixture import Batch
 from dvd.train.optimisers import adamw, muon
@@ -66,7 +66,7 @@ class WanCodec:
         """In chunks where the whole clip would take too much memory; to the same numbers."""
         batch, _, frames, height, width = video.shape
         device = self._device
-        chunk = chunk_that_fits(self.vae.config, batch, height, width, 4, vae_memory(device))
+        chunk = chunk_that_fits(self.vae.config, batch, height, width, 4, vae_budget(device))
         fits = chunk > frames // self.vae.config.time_factor
         return self.vae.encode(video.to(device), None if fits else chunk).float()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from dvd.errors import DVDError, InputError
+from dvd.memory import GIB, KEPT_BY_ENCODER, encoding_bytes, kept_by_transformer, kept_by_vae, training_bytes
 from dvd.train.adapt import transformer_of
 from dvd.train.configure import flat
 from dvd.train.engine import precision
@@ -18,17 +19,8 @@ from dvd.train.networks import Networks, outline
 from dvd.train.settings import DecoderPhase, EncoderPhase, FlowPhase, Phase, Recipe, Size, SourceSettings, VAEPhase
 from dvd.train.vae import decoding_half
 
-GIB = 2**30
 ONE_MACHINE = 8
 """GPUs of the machine that a dry run also speaks of; the paper has eight."""
-PROGRAM = 0.55 * GIB
-"""Python, torch, Accelerate and PEFT; on a GPU the context takes about as much there."""
-ENCODING = {2: 14, 4: 20}
-"""Bytes per value of all frames at the VAE's own size and width while it encodes, by the bytes of its arithmetic."""
-KEPT_BY_VAE = 20
-"""Values kept for the backward pass, per residual block of the VAE's first level, and what that pass needs itself."""
-KEPT_BY_ENCODER = 1500
-"""Bytes per pixel that dvd-mini's ImageNet encoder keeps."""
 
 
 def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[str]:
@@ -104,17 +96,15 @@ def refuse_missing_data(recipe: Recipe, folder: Path) -> None:
 
 
 def memory(recipe: Recipe, phase: Phase, networks: Networks, processes: int) -> float:
-    """Bytes that a process needs at most while it trains `phase`: program, weights, optimiser and activations.
-
-    An estimate, its constants measured on a CPU: peaks of whole runs, and what autograd keeps of networks of several
-    sizes. Kernels' own caches come on top, and splitting by FSDP or DeepSpeed is not counted.
-    """
-    weights = sum(value.nbytes for part in (networks.network, networks.vae) for value in part.parameters())
-    trained = 4 * _trained(phase, networks)
-    copies = 1 + 2 + (phase.average > 0) + (processes > 1)  # gradients, AdamW's moments, average, buckets of gradients
-    rounded = trained / 2 if precision(recipe) != "no" else 0  # what autocast makes of the weights, once a step
-    working = max(activations(recipe, phase, networks, part) for part in _parts(recipe, phase, processes))
-    return PROGRAM + weights + trained * copies + max(rounded + working, trained)  # AdamW needs once more, later
+    """Return the bytes that a process needs at most while it trains `phase`: an estimate, by `dvd.memory`."""
+    return training_bytes(
+        sum(value.nbytes for part in (networks.network, networks.vae) for value in part.parameters()),
+        _trained(phase, networks),
+        max(activations(recipe, phase, networks, part) for part in _parts(recipe, phase, processes)),
+        mixed=precision(recipe) != "no",
+        averaged=phase.average > 0,
+        distributed=processes > 1,
+    )
 
 
 @dataclass(frozen=True)
@@ -138,25 +128,16 @@ def activations(recipe: Recipe, phase: Phase, networks: Networks, part: _Part) -
     """Bytes that a micro-batch needs on its way forth and back, at the network's or at the VAE's worst."""
     itemsize = 2 if precision(recipe) != "no" else 4
     vae = networks.vae.config
-    level = part.pixels * vae.dim * vae.dim_mult[0] / vae.patch**2  # values of all frames at the VAE's own size
     if isinstance(phase, VAEPhase | EncoderPhase):
         contents = len(phase.content) if isinstance(phase, VAEPhase) else 1
-        return KEPT_BY_VAE * (2 * vae.num_res_blocks + 1) * level * itemsize * contents
+        return contents * kept_by_vae(vae, part.pixels, itemsize)
     if isinstance(phase, DecoderPhase):
-        return KEPT_BY_VAE * (vae.num_res_blocks + 1) * level * itemsize
-    encoding = ENCODING[itemsize] * level if recipe.latents is None else 0.0
-    learning = _kept_by_transformer(recipe, networks, part.tokens, itemsize)
+        return kept_by_vae(vae, part.pixels, itemsize, decoder_alone=True)
+    encoding = encoding_bytes(vae, part.pixels, itemsize) if recipe.latents is None else 0
+    how, config = recipe.adaptation, transformer_of(networks.network).config
+    rank = how.rank if how.kind == "lora" else None
+    learning = kept_by_transformer(config, part.tokens, itemsize, rank, recipe.model.gradient_checkpointing)
     return max(encoding, learning + (KEPT_BY_ENCODER * part.pixels if recipe.model.kind == "mini" else 0))
-
-
-def _kept_by_transformer(recipe: Recipe, networks: Networks, tokens: int, itemsize: int) -> float:
-    """With checkpointing every block keeps its input, and one block at a time the rest."""
-    config, how = transformer_of(networks.network).config, recipe.adaptation
-    per_token = 34 * config.dim + 2.2 * itemsize * config.ffn_dim
-    per_token += itemsize * (8 * how.rank if how.kind == "lora" else 6 * config.dim)
-    if recipe.model.gradient_checkpointing:
-        return tokens * (per_token + 4 * config.num_layers * config.dim)
-    return tokens * per_token * config.num_layers
 
 
 def _trained(phase: Phase, networks: Networks) -> int:

@@ -12,14 +12,10 @@ from dvd.backbones.cards import card_of
 from dvd.backbones.wan.checkpoints import load_transformer, load_vae
 from dvd.backbones.wan.fold import FoldedTransformer, fold
 from dvd.backbones.wan.transformer import WanTransformer
-from dvd.backbones.wan.vae import VAEConfig, WanVAE
+from dvd.backbones.wan.vae import WanVAE
 from dvd.backbones.wan.weights import find_model
 from dvd.errors import ModelError
-
-GIB = 2**30
-PAST_COPIES, CHUNK_COPIES = 12, 6
-"""The autoencoder's memory between chunks, and per latent frame of a chunk, as multiples of the `time_factor` frames
-that one latent frame becomes at the video's own size; measured and rounded up."""
+from dvd.memory import ModelMemory, chunk_that_fits, parameter_count, vae_budget, wan_memory
 
 
 class WanBackbone(Backbone):
@@ -36,7 +32,7 @@ class WanBackbone(Backbone):
         self.time_factor = vae.config.time_factor
         self.side_multiple = vae.config.spatial_factor * max(transformer.config.patch_size[1:])
         self._folded: tuple[float, FoldedTransformer] | None = None
-        self.vae_memory = vae_memory(self.device)
+        self.vae_memory = vae_budget(self.device)
 
     @property
     def device(self) -> torch.device:
@@ -68,6 +64,11 @@ class WanBackbone(Backbone):
         batch, _, frames, *sides = latent.shape
         height, width = (side * self.vae.config.spatial_factor for side in sides)
         return self.vae.decode(latent.to(self.device, self.dtype), self._chunk(batch, frames, height, width))
+
+    def memory(self, size: tuple[int, int], window: int, dtype: torch.dtype, device: torch.device) -> ModelMemory:
+        """Return the bytes that windows of `window` frames at `size` (height, width) need in `dtype` on `device`."""
+        parameters = parameter_count(self.transformer, self.vae)
+        return wan_memory(self.transformer.config, self.vae.config, parameters, size, window, dtype, device)
 
     def folded(self, timestep: float) -> FoldedTransformer:
         """Return the transformer folded at `timestep`; it is kept until another timestep is needed."""
@@ -107,20 +108,3 @@ def load(
             f"{transformer.config.in_dim} and gives {transformer.config.out_dim}; use the one it was trained with"
         )
     return WanBackbone(transformer, autoencoder, card or card_of(path, config))
-
-
-def chunk_that_fits(config: VAEConfig, batch: int, height: int, width: int, itemsize: int, memory: int) -> int:
-    """Return how many latent frames pass the autoencoder at once within `memory` bytes, at least one.
-
-    Nearly all memory is used at the video's own height and width, where one latent frame is `time_factor` frames of
-    `dim` channels.
-    """
-    frame = config.dim * config.dim_mult[0] * height * width // config.patch**2 * itemsize
-    return max(1, (memory // (batch * config.time_factor * frame) - PAST_COPIES) // CHUNK_COPIES)
-
-
-def vae_memory(device: torch.device) -> int:
-    """Return the bytes that the autoencoder may use: a quarter of a GPU's memory, 2 GiB elsewhere."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory // 4
-    return 2 * GIB

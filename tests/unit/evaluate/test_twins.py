@@ -13,8 +13,20 @@ from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.generative import GenerativeWanBackbone
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
-from dvd.evaluate.speed.contenders import DIFFUSERS, NETWORK_STAGES, OURS, UNFOLDED, Way, Ways, window_ways
-from dvd.evaluate.speed.twins import has_diffusers, in_dtype, random_weights, weight_bytes
+from dvd.evaluate.twins import (
+    DIFFUSERS,
+    NETWORK_STAGES,
+    OURS,
+    UNFOLDED,
+    Way,
+    Ways,
+    has_diffusers,
+    in_dtype,
+    networks_of,
+    random_weights,
+    weight_bytes,
+    window_ways,
+)
 
 CPU = torch.device("cpu")
 CARD = ModelCard("tiny", "CC0")
@@ -55,17 +67,17 @@ def error(result: torch.Tensor, truth: torch.Tensor) -> float:
 
 
 @needs_diffusers
-@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-4), (torch.bfloat16, 5e-2)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 5e-2)])
 @pytest.mark.parametrize("build", [tiny_wan, tiny_mini])
-def test_all_ways_through_a_stage_give_the_same(build, dtype: torch.dtype, allowed: float) -> None:
-    found = results(in_dtype(build(), dtype))
-    for way, result in found.items():
+def test_all_ways_through_a_stage_give_the_same(build, dtype: torch.dtype, tolerance: float) -> None:
+    outputs = results(in_dtype(build(), dtype))
+    for way, result in outputs.items():
         assert result.dtype == dtype
-        assert error(result, found[way._replace(by=OURS)]) < allowed, way
+        assert error(result, outputs[way._replace(by=OURS)]) < tolerance, way
 
 
 @needs_diffusers
-def test_a_stage_has_the_ways_that_there_are() -> None:
+def test_dvd_mini_has_no_encoder_in_diffusers_and_wan_has_all_ways() -> None:
     everything = {*((stage, by) for stage in NETWORK_STAGES for by in (OURS, DIFFUSERS)), ("transformer", UNFOLDED)}
     assert {way[:2] for way in results(tiny_wan())} == everything
     assert {way[:2] for way in results(tiny_mini())} == everything - {("encode", DIFFUSERS)}
@@ -81,13 +93,13 @@ def test_a_sampler_and_a_transformer_without_time_have_no_counterpart() -> None:
     assert {way.by for way in results(sampler) if way.stage == "transformer"} == {OURS}
 
 
-def test_without_diffusers_its_side_is_missing(monkeypatch) -> None:
-    monkeypatch.setattr("dvd.evaluate.speed.contenders.has_diffusers", lambda: False)
+def test_only_our_ways_are_there_without_diffusers(monkeypatch) -> None:
+    monkeypatch.setattr("dvd.evaluate.twins.has_diffusers", lambda: False)
     assert {way.by for way in results(tiny_mini())} == {OURS, UNFOLDED}
 
 
 @pytest.mark.parametrize("build", [tiny_wan, tiny_mini])
-def test_a_copy_in_another_dtype_leaves_the_first_as_it_was(build) -> None:
+def test_a_copy_in_another_dtype_leaves_the_original_unchanged(build) -> None:
     first = build()
     twin = in_dtype(first, torch.bfloat16)
     assert (first.dtype, twin.dtype) == (torch.float32, torch.bfloat16)
@@ -96,8 +108,20 @@ def test_a_copy_in_another_dtype_leaves_the_first_as_it_was(build) -> None:
     assert in_dtype(first, torch.float32) is first
 
 
-def test_the_folded_transformer_counts_among_the_weights_once_it_is_there() -> None:
+def test_weight_bytes_count_the_folded_transformer_once_it_is_made() -> None:
     backbone = tiny_wan()
     whole = weight_bytes(backbone)
     folded = backbone.folded(500.0)
     assert weight_bytes(backbone) == whole + sum(value.nbytes for value in folded.state_dict().values())
+
+
+def test_a_backbone_from_elsewhere_is_timed_in_our_way_alone() -> None:
+    class Foreign:
+        """A backbone that derives from none of ours."""
+
+        def __init__(self, inner: Backbone) -> None:
+            self.encode, self.forward, self.decode = inner.encode, inner.forward, inner.decode
+            self.device, self.dtype = inner.device, inner.dtype
+
+    assert networks_of(Foreign(tiny_wan())).vae is None
+    assert {way.by for way in results(Foreign(tiny_wan()))} == {OURS}

@@ -65,7 +65,7 @@ def test_an_option_outside_its_range_is_refused_before_anything_is_read() -> Non
 class Counting(Backbone):
     """Predicts the brightness, and remembers how many frames each window had."""
 
-    time_factor, side_multiple = 4, 16
+    time_factor, side_multiple = 4, 8
     device, dtype = torch.device("cpu"), torch.float32
     card = ModelCard("counting", "CC0", size=SIZE, window=9, overlap=3)
 

@@ -87,10 +87,10 @@ def measure(args: argparse.Namespace) -> None:
     report(f"its first frame repeated {args.repeat} times", disparity, [(0, args.repeat)], seams)
 
 
-def _predicted(model: dvd.Pipeline, frames: Sequence[NDArray], settings: dict) -> tuple[NDArray[np.float32], set[int]]:
+def _predicted(model: dvd.DVD, frames: Sequence[NDArray], settings: dict) -> tuple[NDArray[np.float32], set[int]]:
     """Disparity at a quarter of the source's size or so, and the frames in which two windows are blended."""
-    stream = model.stream(frames, **settings)
-    disparity = np.concatenate([chunk.disparity for chunk in stream.at_model_size()])
+    stream = model.stream(frames, values_at="network", **settings)
+    disparity = np.concatenate([chunk.disparity for chunk in stream])
     return disparity, {frame for seam in stream.seams for frame in range(seam.start, seam.stop + 1)}
 
 

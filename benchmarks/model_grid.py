@@ -18,8 +18,7 @@ from PIL import Image
 import dvd
 from dvd.errors import OptionError
 from dvd.export import check_writable
-from dvd.export.colormaps import colour_levels, to_levels
-from dvd.export.display_range import robust_range
+from dvd.export.display import colour_levels, robust_range, to_levels
 
 GAP = 4
 

@@ -14,9 +14,8 @@ import numpy as np
 from command import at_least, pixels, run
 from PIL import Image
 
-from dvd.data.procedural.render import render_clip
-from dvd.data.procedural.textures import TextureBank
 from dvd.export import check_writable
+from dvd.scenes import render
 
 FIRST_SEED = 20_000_000
 """Far from the seeds of every recipe."""
@@ -36,9 +35,8 @@ def main() -> None:
 def write(args: argparse.Namespace) -> None:
     """Renders and stores every clip, and prints its folder."""
     check_writable(args.folder, overwrite=True, folder=True)
-    textures = TextureBank.load(args.textures) if args.textures else None
     for number in range(args.clips):
-        clip = render_clip(FIRST_SEED + number, args.frames, *args.size, textures=textures)
+        clip = render(FIRST_SEED + number, args.frames, *args.size, textures=args.textures)[0]
         name = f"{number:03d}_{clip.family}_{clip.move}"
         for kind in ("rgb", "depth"):
             (args.folder / name / kind).mkdir(parents=True, exist_ok=True)

@@ -60,7 +60,7 @@ VIEWS = (
 )
 
 
-def labelled(model: dvd.Pipeline, frames: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+def labelled(model: dvd.DVD, frames: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     """Disparity `T H W` of one window: the mean over the views, in one scale and shift; None where there is a cut."""
     seen = []
     for view in VIEWS:
@@ -91,7 +91,7 @@ def spread(total: int, length: int, count: int) -> list[int]:
     return sorted({round(start) for start in np.linspace(0, total - length, count)}) if total >= length else []
 
 
-def write(shard: Path, model: dvd.Pipeline, clips: Iterable[NDArray[np.uint8]]) -> None:
+def write(shard: Path, model: dvd.DVD, clips: Iterable[NDArray[np.uint8]]) -> None:
     """Labels clips of one shape and writes them as a shard, renamed into its place once it is whole."""
     pairs = [(clip, label) for clip in clips if (label := labelled(model, clip)) is not None]
     if not pairs:

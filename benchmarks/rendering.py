@@ -12,7 +12,7 @@ from pathlib import Path
 
 from command import at_least, pixels, run
 
-from dvd.data.procedural.shards import write_shards
+from dvd.scenes import write_shards
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Checks of the values that people give: each is refused in one line that says what was given and what is expected."""
+"""Checks of values that users give; an error says in one line what was given and what is expected."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 from dvd.errors import DVDError, OptionError, unknown
 
 SHOWN_LETTERS = 40
-"""A value is quoted in an error up to this length."""
+"""Longest text of a value that an error quotes."""
+
+MOST_SEED = 2**63 - 1
 
 
 def shown(value: object) -> str:
-    """A value in a few words, with its type where it may be mistaken for another: 8.5, '45' (str), a dict."""
+    """Describe a value in a few words, with its type if that could be mistaken: 8.5, '45' (str), a dict."""
     kind = type(value).__name__
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape:
@@ -29,7 +31,7 @@ def shown(value: object) -> str:
 
 
 def whole(name: str, value: Any, what: str = "a whole number") -> int:
-    """The value as an int, NumPy's whole numbers too; OptionError for all else. `what` says what is expected."""
+    """Return a whole number, NumPy's too, as an int. Raise OptionError for others; `what` says what is expected."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -39,7 +41,7 @@ def whole(name: str, value: Any, what: str = "a whole number") -> int:
 
 
 def check_tau(tau: Any) -> float:
-    """The anchor as a float. OptionError unless it is a number with 0 ≤ tau ≤ 1."""
+    """Return the anchor as a float. Raise OptionError unless it is a number with 0 ≤ tau ≤ 1."""
     try:
         if isinstance(tau, bool | str | bytes):
             raise TypeError
@@ -51,8 +53,14 @@ def check_tau(tau: Any) -> float:
     return number
 
 
+def check_seed(seed: int) -> None:
+    """Raise OptionError unless `seed` is a whole number that a generator of random numbers takes."""
+    if not 0 <= seed <= MOST_SEED:
+        raise OptionError(f"seed {seed} is out of range; give a whole number from 0 to {MOST_SEED}")
+
+
 def check_size(size: Any) -> tuple[int, int] | str | None:
-    """(height, width) in pixels as ints, "source" or None. OptionError for all else; sides are whole and at least 1."""
+    """Return (height, width) in pixels as ints, "source" or None. Raise OptionError for others or sides below 1."""
     if size is None or (isinstance(size, str) and size == "source"):
         return size
     wanted = "a height and a width in pixels, such as (480, 640), or 'source'"
@@ -68,7 +76,7 @@ def check_size(size: Any) -> tuple[int, int] | str | None:
 
 
 def check_antialias(antialias: Any) -> bool | None:
-    """True, False or None; OptionError for all else."""
+    """Return True, False or None. Raise OptionError for others."""
     if antialias is None or isinstance(antialias, bool):
         return antialias
     if type(antialias).__name__ in ("bool_", "bool"):  # NumPy's
@@ -77,7 +85,7 @@ def check_antialias(antialias: Any) -> bool | None:
 
 
 def check_path(name: str, value: Any, what: str, error: type[DVDError] = OptionError) -> str | os.PathLike[str]:
-    """A path as text or `Path`; `error` for all else, and for empty text. `what` says what belongs there."""
+    """Return a path, as text or `Path`. Raise `error` for others and for empty text; `what` says what is expected."""
     if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
         raise error(f"{name} is {shown(value)} but must be the path of {what}")
     if not os.fspath(value):
@@ -86,7 +94,7 @@ def check_path(name: str, value: Any, what: str, error: type[DVDError] = OptionE
 
 
 def check_name(kind: str, value: Any, known: Iterable[str]) -> str:
-    """A name out of `known`; OptionError offers the nearest ones, or says that it is no text."""
+    """Return a name that is in `known`. Raise OptionError for others, with the nearest known names."""
     names = tuple(known)
     if not isinstance(value, str):
         raise OptionError(f"{kind} is {shown(value)} but must be one of {', '.join(names)}")

@@ -58,3 +58,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     ]
     offer = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     return f"unknown {kind} '{name}'; {offer}"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's message, or the name of the error where it has none."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

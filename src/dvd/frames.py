@@ -1,4 +1,4 @@
-"""Frames as people hold them (arrays, tensors, PIL images, an open video) → arrays `H W 3`."""
+"""Frames in the forms that users have (arrays, tensors, PIL images, an open video) → arrays `H W 3`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from dvd.errors import InputError
 from dvd.types import Frame
 
 ROUNDING = 1e-3
-"""Floating-point frames may leave [0, 1] by this much, as resizing makes them, and are clipped; 8 bits step by 4e-3."""
+"""Floating-point frames may exceed [0, 1] by this much, for example after resizing; they are clipped."""
 FORM = "frames are H W 3, red, green and blue"
 
 
 def check_frames(frames: Any) -> Iterable[Any]:
-    """Something to iterate over, each item a frame: an array or tensor `T H W 3`, a list, a generator, a `Video` …
+    """Return an iterable of frames unchanged: an array or tensor `T H W 3`, a list, a generator, a `Video` …
 
-    What can be told before the first frame is refused here with InputError; `checked_frame` looks at every frame.
+    Raise InputError if it cannot hold frames. `checked_frame` checks every frame.
     """
     if isinstance(frames, str | os.PathLike):
         path = os.fspath(frames)
         raise InputError(
-            f"frames is the path {path!r}; use dvd.predict({path!r}, out), or give the frames of dvd.open_video(…)"
+            f"frames is the path {path!r}; use dvd.predict_file({path!r}, out), or give the frames of dvd.open_video(…)"
         )
     if isinstance(frames, Image.Image | Frame):
         raise InputError(f"frames is one frame ({type(frames).__name__}); give a list of frames, such as [frame]")
@@ -43,11 +43,18 @@ def check_frames(frames: Any) -> Iterable[Any]:
     return frames
 
 
+def as_frames(frames: Any) -> Any:
+    """Return a single image (PIL, or an array or tensor `H W 3`) as a clip of one frame, anything else unchanged."""
+    shape = tuple(getattr(frames, "shape", ()))
+    single = isinstance(frames, Image.Image) or (len(shape) == 3 and shape[2] == 3)
+    return [frames] if single else frames
+
+
 def checked_frame(frame: Any, index: int) -> NDArray[np.generic]:
-    """The frame as `H W 3` uint8 or float32 in [0, 1]; InputError says what else it is."""
+    """Return the frame as `H W 3`, uint8 or float32 in [0, 1]. Raise InputError if it is something else."""
     rgb = _array(frame, index)
     if rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
-        raise InputError(f"frame {index} has shape {rgb.shape}; {FORM}{_mend(rgb.shape)}")
+        raise InputError(f"frame {index} has shape {rgb.shape}; {FORM}{_remedy(rgb.shape)}")
     if rgb.dtype == np.uint8:
         return rgb
     if not np.issubdtype(rgb.dtype, np.floating):
@@ -66,7 +73,7 @@ def checked_frame(frame: Any, index: int) -> NDArray[np.generic]:
 
 
 def _array(frame: Any, index: int) -> NDArray[Any]:
-    """Any kind of frame as an array, its values untouched."""
+    """Return any kind of frame as an array with the same values."""
     if isinstance(frame, Frame):
         return frame.rgb
     if isinstance(frame, Image.Image) and frame.mode != "RGB":
@@ -75,7 +82,7 @@ def _array(frame: Any, index: int) -> NDArray[Any]:
         raise InputError(f"frame {index} is {shown(frame)}; {FORM}")
     try:
         return _tensor_values(frame) if isinstance(frame, Tensor) else np.asarray(frame)
-    except Exception as error:  # whatever another library raises for what it cannot copy to the processor
+    except Exception as error:  # other libraries raise what they like when they cannot copy to the CPU
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise InputError(f"frame {index} is {shown(frame)} and cannot be read as an array ({reason[:80]})") from error
 
@@ -87,7 +94,7 @@ def _tensor_values(frame: Tensor) -> NDArray[Any]:
 
 
 def _holds_objects(frames: Any) -> bool:
-    """Whether it is NumPy's array of arrays or images, which is a list in other words."""
+    """Return whether `frames` is a NumPy array of arrays or images, which is used as a list."""
     return isinstance(frames, np.ndarray) and frames.dtype == object and frames.ndim == 1
 
 
@@ -100,16 +107,16 @@ def _check_shape(frames: Any, shape: tuple[Any, ...]) -> None:
             f"frames has shape {shape}, which is one frame; {FORM}, and many are T H W 3: give frames[None]"
         )
     if len(shape) in (3, 4):
-        raise InputError(f"frames has shape {shape}; {FORM}, and many are T H W 3{_mend(shape[1:])}")
-    raise InputError(f"frames is {shown(frames) if shape else _of(kind)}; {FORM}, and many are T H W 3")
+        raise InputError(f"frames has shape {shape}; {FORM}, and many are T H W 3{_remedy(shape[1:])}")
+    raise InputError(f"frames is {shown(frames) if shape else _single_value(kind)}; {FORM}, and many are T H W 3")
 
 
-def _of(kind: str) -> str:
+def _single_value(kind: str) -> str:
     return f"a single value ({kind})"
 
 
-def _mend(shape: tuple[Any, ...]) -> str:
-    """How to make a frame of this shape one of `H W 3`; "" where nothing can be told."""
+def _remedy(shape: tuple[Any, ...]) -> str:
+    """Say how to turn a frame of this shape into `H W 3`; "" if unknown."""
     if len(shape) == 2 or (len(shape) == 3 and shape[2] == 1):
         return "; this is gray, so repeat it three times along a last axis"
     if len(shape) == 4:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Format = Literal["mp4", "npz", "png16", "exr"]
-FORMATS: tuple[Format, ...] = get_args(Format)
-"""Output formats of `dvd.export`."""
+FORMATS = {
+    "mp4": "dvd.export.video:Mp4Writer",
+    "npz": "dvd.export.npz:NpzWriter",
+    "png16": "dvd.export.values:Png16Writer",
+    "exr": "dvd.export.values:ExrWriter",
+}
+"""Output formats and their writers. Other packages may add formats (`dvd.export.formats`)."""
 
 RangeMode = Literal["shot", "global", "fixed", "rolling"]
 RANGES: tuple[RangeMode, ...] = get_args(RangeMode)

@@ -1,8 +1,7 @@
-"""All the files that one input becomes: where they lie, and that they begin and end together."""
+"""All the files that one input becomes: where they are, and that they begin and end together."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,26 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from dvd.errors import OptionError
-from dvd.export import ExportOptions, Writer, check_format, check_writable, format_of, open_writer, suffix
-from dvd.export.display_range import WholeRange
-from dvd.export.sidecar import read_sidecar, write_sidecar
+from dvd.export import ExportOptions, Writer, check_writable, find_writer, format_of, open_writer, suffix, write_sidecar
+from dvd.export.display import WholeRange
+from dvd.export.sidecar import SIDECAR, join_earlier, read_sidecar
 from dvd.files import Claim, legal_name, name_that_fits
 from dvd.types import DisparityChunk, VideoInfo
 
 log = logging.getLogger(__name__)
 
 DEFAULT_FORMAT = "mp4"
-SIDECAR = ".json"
-OF_ONE_RUN = ("outputs", "versions", "warnings")
-"""Facts of the JSON that may differ between two runs with the same values."""
 
 
 class Outputs:
     """One writer for each format, fed together, and the JSON beside them.
 
     Only one run at a time writes to them. A format may be added to those of an earlier run on the same source: the JSON
-    then describes both. Raises OutputError where a file exists already, cannot be written, or is being written by
-    another run; OptionError where `out` names a file of another format than those asked for.
+    then describes both. Raises OutputError if a file exists already, cannot be written, or is being written by another
+    run; OptionError if `out` names a file of another format than those asked for.
     """
 
     def __init__(
@@ -42,14 +38,13 @@ class Outputs:
         network: tuple[int, int] | None = None,
     ) -> None:
         """`network`: height and width of the frames that `write` will take, the source's by default."""
-        options = options or ExportOptions()
         self.frames = 0
         self.range = (math.inf, -math.inf)
         """Least and largest disparity so far."""
         self._shots: list[WholeRange] = []
         self.sidecar = sidecar_path(Path(out), info, formats)
         check_outputs(out, info, formats, options)
-        self._earlier = _earlier(self.sidecar, info)
+        self._earlier = _earlier_facts(self.sidecar, info)
         self._missing_folder = _first_missing(self.sidecar.parent)
         self._shot = 0
         self.writers: list[Writer] = []
@@ -63,6 +58,7 @@ class Outputs:
 
     @property
     def paths(self) -> tuple[Path, ...]:
+        """The files and folders, one per format."""
         return tuple(writer.path for writer in self.writers)
 
     @property
@@ -71,7 +67,7 @@ class Outputs:
         return [shot.result() for shot in self._shots]
 
     def write(self, chunk: DisparityChunk, pts: Sequence[int]) -> None:
-        """Adds finished frames `T h w` at the network's size, shown at `pts`."""
+        """Add finished frames `T h w` at the network's size, shown at `pts`."""
         if not self._shots or chunk.shot != self._shot:
             self._shots.append(WholeRange())
         for frame in chunk.disparity:
@@ -88,12 +84,15 @@ class Outputs:
         self.frames += len(chunk.disparity)
 
     def close(self) -> None:
-        """Finishes every file and puts it in its place."""
+        """Complete every file and put it in its place."""
         for writer in self.writers:
             writer.close()
 
     def abort(self) -> bool:
-        """Stops early; true where whole files of the frames done were kept. Else nothing is left, not even a folder."""
+        """Stop early and keep whole files of the finished frames. Return whether there are any.
+
+        If there are none, nothing is left, not even a folder.
+        """
         kept = [writer for writer in self.writers if _abort(writer)]
         for writer in kept:
             log.warning("%s: keeps the %d frames that were done", writer.path, writer.frames)
@@ -103,11 +102,11 @@ class Outputs:
         return bool(kept)
 
     def describe(self, facts: Mapping[str, Any]) -> None:
-        """Writes the JSON beside the files, with what an earlier run says of its own."""
-        write_sidecar(self.sidecar, _with_earlier(facts, self._earlier, self.sidecar.parent))
+        """Write the JSON beside the files, with the facts of an earlier run whose files are still there."""
+        write_sidecar(self.sidecar, join_earlier(facts, self._earlier, self.sidecar.parent))
 
     def release(self) -> None:
-        """Lets other runs write to the same outputs."""
+        """Let other runs write to the same outputs."""
         if self._claim is not None:
             self._claim.release()
 
@@ -115,27 +114,29 @@ class Outputs:
 def check_outputs(
     out: str | Path, info: VideoInfo, formats: Sequence[str] | None, options: ExportOptions | None = None
 ) -> tuple[Path, ...]:
-    """The paths of all files that `Outputs` would write, the JSON last; raises as it does, leaves nothing behind."""
+    """Return the paths of all files that `Outputs` would write, the JSON last.
+
+    Raises as `Outputs` does, and leaves nothing behind.
+    """
     overwrite = (options or ExportOptions()).overwrite
     paths = output_paths(Path(out), info, formats)
     for format, path in paths.items():
-        check_format(format)
+        find_writer(format)
         check_writable(path, overwrite, info.path, folder=path.is_dir())
     sidecar = sidecar_path(Path(out), info, formats)
-    if _earlier(sidecar, info) is None:
+    if _earlier_facts(sidecar, info) is None:
         check_writable(sidecar, overwrite, info.path)
     return (*paths.values(), sidecar)
 
 
 def output_paths(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> dict[str, Path]:
-    """Format → path: `out` itself where its ending chooses a format, else files in that folder named after the input.
+    """Return format → path: `out` itself if its ending chooses a format, else files in that folder named after `info`.
 
-    Raises OptionError where the two contradict each other or a format is unknown.
+    Raises OptionError if the two contradict each other or a format is unknown.
     """
     chosen = _format_of_file(out)
     if chosen is None:
-        wanted = list(dict.fromkeys(formats or [DEFAULT_FORMAT]))
-        endings = {format: suffix(format, info.is_image) for format in wanted}
+        endings = {format: suffix(format, info.is_image) for format in formats or [DEFAULT_FORMAT]}
         stem = _stem(info, endings.values())
         return {format: out / legal_name(f"{stem}{ending}") for format, ending in endings.items()}
     if formats and list(formats) != [chosen]:
@@ -144,7 +145,7 @@ def output_paths(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> d
 
 
 def sidecar_path(out: Path, info: VideoInfo, formats: Sequence[str] | None = None) -> Path:
-    """Where the JSON lies: `clip.json` beside `clip.mp4`."""
+    """Return the path of the JSON: `clip.json` beside `clip.mp4`."""
     if _format_of_file(out) is not None:
         return out.with_name(name_that_fits(out.stem, SIDECAR))
     endings = [suffix(format, info.is_image) for format in formats or [DEFAULT_FORMAT]]
@@ -152,44 +153,17 @@ def sidecar_path(out: Path, info: VideoInfo, formats: Sequence[str] | None = Non
 
 
 def _stem(info: VideoInfo, endings: Iterable[str]) -> str:
-    """The input's name, cut so that it fits into a file name with every ending."""
+    """Return the input's name, cut so that it fits into a file name with every ending."""
     longest = max((SIDECAR, *endings), key=len)
     return name_that_fits(info.name, longest).removesuffix(longest)
 
 
-def _earlier(sidecar: Path, info: VideoInfo) -> dict[str, Any] | None:
-    """The facts of an earlier run on the same source; None where there are none."""
+def _earlier_facts(sidecar: Path, info: VideoInfo) -> dict[str, Any] | None:
+    """Return the facts of an earlier run on the same source; None if there are none."""
     facts = read_sidecar(sidecar)
     if facts is None or Path(str(facts.get("source"))).resolve() != info.path.resolve():
         return None
     return facts
-
-
-def _with_earlier(facts: Mapping[str, Any], earlier: Mapping[str, Any] | None, folder: Path) -> dict[str, Any]:
-    """`facts`, and those of an earlier run as far as its files are still there.
-
-    Outputs of a run with the same values stand with the new ones; another run's facts stand whole under `earlier`.
-    """
-    if earlier is None:
-        return dict(facts)
-    replaced = {output["path"] for output in facts["outputs"]}
-
-    def kept(outputs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        return [each for each in outputs if each["path"] not in replaced and (folder / each["path"]).exists()]
-
-    alike = _comparable(facts) == _comparable(earlier)
-    before = [{**each, "outputs": kept(each["outputs"])} for each in earlier.get("earlier", [])]
-    if not alike:
-        own = {name: value for name, value in earlier.items() if name != "earlier"}
-        before.append({**own, "outputs": kept(own["outputs"])})
-    before = [each for each in before if each["outputs"]]
-    outputs = [*(kept(earlier["outputs"]) if alike else ()), *facts["outputs"]]
-    return {**facts, "outputs": outputs} | ({"earlier": before} if before else {})
-
-
-def _comparable(facts: Mapping[str, Any]) -> str:
-    values = {name: value for name, value in facts.items() if name not in (*OF_ONE_RUN, "earlier")}
-    return json.dumps(values, sort_keys=True, default=str)
 
 
 def _format_of_file(out: Path) -> str | None:
@@ -197,7 +171,7 @@ def _format_of_file(out: Path) -> str | None:
 
 
 def _abort(writer: Writer) -> bool:
-    """One writer that cannot even stop must not keep the others from stopping."""
+    """Stop one writer; log its failure, so that the others can stop too."""
     try:
         return writer.abort()
     except OSError as error:
@@ -206,7 +180,7 @@ def _abort(writer: Writer) -> bool:
 
 
 def _first_missing(folder: Path) -> Path | None:
-    """The uppermost folder that has to be made so that `folder` exists; None where it does."""
+    """Return the uppermost folder that has to be made so that `folder` exists; None if it exists."""
     missing = None
     while not folder.exists():
         missing, folder = folder, folder.parent
@@ -214,7 +188,7 @@ def _first_missing(folder: Path) -> Path | None:
 
 
 def _remove_empty(folder: Path, first: Path | None) -> None:
-    """Removes `folder` and those above it up to `first`, which did not exist before, as long as they are empty."""
+    """Remove `folder` and those above it up to `first`, which did not exist before, as long as they are empty."""
     if first is None:
         return
     for made in (folder, *folder.parents):

@@ -1,4 +1,4 @@
-"""What a prediction depends on and how it went: the facts that go into the JSON beside it."""
+"""The facts that go into the JSON beside a prediction: what it depends on and how it went."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from dvd.types import Seam, Shot
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of every package that has a say in the numbers."""
+    """Return the versions of Python and of the packages that the numbers depend on."""
     import torch
 
-    # A package's metadata leave out which build of torch it is; torch itself knows.
-    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
+    # The version in a package's metadata leaves out the build of torch; torch itself states it.
+    known = {"python": platform.python_version(), "torch": str(torch.__version__)}
     for package in ("dvd-depth", "numpy", "av"):
         try:
-            found[package] = metadata.version(package)
+            known[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return known
 
 
 @dataclass(frozen=True)
 class Record:
     """One input's prediction.
 
-    `size` is the height and width at which frames passed through the network, `source_size` those of the input; `range`
-    the least and largest disparity at the network's size, `shot_ranges` the 2 % and 98 % quantiles of each shot; `cuts`
-    the first frames of new shots; `shots` how far the scale of each went; `stopped` says why the end was not reached,
-    "" where it was. `source_numbers` are the numbers in the names of an image sequence: `first`, `last`, `step` between
-    neighbours, and the ranges `missing`; None for other inputs.
+    `size`: height and width of the frames in the network; `source_size`: those of the input. `range`: least and largest
+    disparity at the network's size; `shot_ranges`: the 2 % and 98 % quantiles of each shot. `cuts`: the first frames of
+    new shots; `shots`: how far the scale of each moved. `stopped`: why the end was not reached, "" if it was.
+    `source_numbers`: the numbers in the names of an image sequence (`first`, `last`, `step` between neighbours, and the
+    ranges `missing`); None for other inputs.
     """
 
     source: str
@@ -66,5 +66,5 @@ class Record:
     versions: Mapping[str, str] = field(default_factory=versions)
 
     def facts(self) -> dict[str, Any]:
-        """Plain values, in the order of reading."""
+        """Return plain values, in the order of reading."""
         return {**asdict(self), "frame_rate": str(self.frame_rate)}

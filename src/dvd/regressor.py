@@ -71,14 +71,13 @@ class Regressor:
     def _again_in_float32(self, signed: Tensor, tau: float) -> Tensor:
         """Half formats overflow or lose everything now and then; the window is then worth doing in full."""
         dtype = self.backbone.dtype
-        convert = getattr(self.backbone, "to", None)
-        if dtype != torch.float32 and convert is not None:
+        if dtype != torch.float32:
             log.warning("a window came out not finite in %s; doing it again in float32", str(dtype).split(".")[-1])
-            convert(dtype=torch.float32)
+            self.backbone.to(dtype=torch.float32)
             try:
                 disparity = self._pass(signed, tau)
             finally:
-                convert(dtype=dtype)
+                self.backbone.to(dtype=dtype)
             if disparity.isfinite().all():
                 return disparity
         name = self.backbone.card.name

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dvd.align import AffineFit, Moments
 from dvd.errors import OptionError, unknown
-from dvd.metrics.seams import error_from_sums
+from dvd.metrics.temporal import error_from_sums
 from dvd.types import Seam, Shot, Window
 from dvd.windows import Last
 

@@ -1,4 +1,4 @@
-"""The few values that travel between the rooms."""
+"""Small values that the rooms pass to each other."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FrameNumbers:
-    """The numbers in the names of an image sequence: time stamp → number, rising, with `digits` digits at least.
+    """The numbers in the file names of an image sequence: time stamp → number, increasing.
 
-    `step` is the distance between neighbours where none is missing.
+    Numbers have at least `digits` digits; `step` is the distance between neighbours where none is missing.
     """
 
     by_pts: Mapping[int, int]
@@ -25,18 +25,18 @@ class FrameNumbers:
     step: int = 1
 
     def text(self, pts: int) -> str:
-        """The number of the frame at `pts`, padded as in the source's names."""
+        """Return the number of the frame at `pts`, padded as in the source's file names."""
         return f"{self.by_pts[pts]:0{self.digits}d}"
 
     def gaps(self) -> Iterator[tuple[int, int]]:
-        """First and last number of every gap."""
+        """Yield the first and the last missing number of every gap."""
         numbers = list(self.by_pts.values())
         for before, after in pairwise(numbers):
             if after - before > self.step:
                 yield before + self.step, after - self.step
 
     def facts(self) -> dict[str, Any]:
-        """Plain values for the JSON beside a result."""
+        """Return plain values for the sidecar."""
         numbers = list(self.by_pts.values())
         gaps = [list(gap) for gap in self.gaps()]
         return {"first": numbers[0], "last": numbers[-1], "step": self.step, "missing": gaps}
@@ -44,7 +44,7 @@ class FrameNumbers:
 
 @dataclass(frozen=True)
 class ClockJump:
-    """From a frame on, the source's clock is another: the stamp `source` is shown at `shown`, both in its time base."""
+    """A jump of the source's clock: from here on, the time stamp `source` is shown at `shown`, in its time base."""
 
     source: int
     shown: int
@@ -52,11 +52,10 @@ class ClockJump:
 
 @dataclass
 class Timeline:
-    """A video's times as far as reading has found them out; it grows while frames are read.
+    """A video's times, filled in while its frames are read.
 
-    `trimmed`: whether a beginning was cut off on purpose. `last`, `last_duration`: time stamp and duration of the last
-    frame read; the duration is None where the source does not say. `ended`: whether that frame is the source's last,
-    so that nothing was cut off behind it.
+    `trimmed`: whether the beginning was cut off on purpose. `last`, `last_duration`: time stamp and duration of the
+    last frame read; the duration is None if the source does not give it. `ended`: whether it is the source's last.
     """
 
     jumps: list[ClockJump] = field(default_factory=list)
@@ -68,11 +67,11 @@ class Timeline:
 
 @dataclass(frozen=True)
 class MediaFile:
-    """The file behind a video and its container's word on times and pixels; times are seconds of its own clock.
+    """The file of a video, with the times and pixel shape that its container gives; times in seconds of its own clock.
 
-    `path` is not the input's own where that can be read only once. `start`: where its earliest stream begins, so that
-    pictures and sound keep their distance; `video_start`: where its pictures do. `pixel_aspect`: width of a pixel over
-    its height. `longest_gap`: seconds; a greater distance between two frames means that the clock has leapt.
+    `path` is a copy if the input can be read only once. `start`: the beginning of the earliest stream, so that pictures
+    and sound keep their distance; `video_start`: the beginning of the pictures. `pixel_aspect`: width of a pixel
+    divided by its height. `longest_gap`: a longer time between two frames, in seconds, means that the clock jumped.
     """
 
     path: Path
@@ -84,7 +83,7 @@ class MediaFile:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of an input before its first frame is used. Width and height are upright (rotation applied)."""
+    """The facts about an input that are known before its first frame is used; width and height after rotation."""
 
     name: str
     path: Path
@@ -93,13 +92,13 @@ class VideoInfo:
     frame_rate: Fraction
     time_base: Fraction
     frame_count: int | None = None
-    """The container's word; None where it gives none. The stream itself decides."""
+    """As the container gives it, or None; the frames that can be read decide."""
     has_audio: bool = False
     is_image: bool = False
     numbers: FrameNumbers | None = None
-    """Only for a numbered image sequence."""
+    """Of a numbered image sequence; None otherwise."""
     media: MediaFile | None = None
-    """None for pictures. Its pixel aspect is upright, as width and height are."""
+    """None for pictures. The pixel aspect is given after rotation, like width and height."""
     timeline: Timeline = field(default_factory=Timeline, compare=False)
 
 
@@ -115,8 +114,8 @@ class Frame:
 class Window:
     """Frames [start, stop) that pass through the network together.
 
-    `next_start` is where the following window begins, so frames before it are settled once this window is stitched;
-    None marks the last window of a shot.
+    `next_start` is the first frame of the following window: frames before it are settled once this window is stitched.
+    It is None for the last window of a shot.
     """
 
     start: int
@@ -128,7 +127,7 @@ class Window:
         return self.stop - self.start
 
     def later(self, frames: int) -> Window:
-        """The same window, counted from `frames` frames earlier."""
+        """Return the window `frames` frames later."""
         ahead = None if self.next_start is None else self.next_start + frames
         return Window(self.start + frames, self.stop + frames, ahead)
 
@@ -137,15 +136,15 @@ class Window:
 class Seam:
     """The joint of two windows over frames [start, stop): aligned = scale · window + shift.
 
-    `scale` and `shift` are accumulated: they bring the later window, as it was predicted, to the scale of the shot's
-    first window, because it is fitted to frames that are stitched already. `change` is this joint's own part: `scale`
-    divided by that of the window before.
+    `scale` and `shift` are accumulated: they bring the predicted values of the later window to the scale of the shot's
+    first window, because the fit is made to frames that are already stitched. `change` is the part of this seam alone:
+    `scale` divided by the scale of the window before.
 
-    `r2` is the squared correlation of the two sides and `residual` the fit's root mean square error in disparity.
-    `error_before` and `error_after` are the seam's error (Fig. 6): the mean squared difference of disparity, over all
-    pixels of those frames, between what was there and the window as it was predicted, and as `scale` and `shift` leave
-    it. `trusted` is False where this single fit was refused; `scale` and `shift` are then what was applied instead, and
-    `note` says why. A chain of trusted fits can still carry the scale away: `Shot` says how far.
+    `r2` is the squared correlation of the two sides, `residual` the fit's root mean square error in disparity.
+    `error_before` and `error_after` are the seam error (Fig. 6): the mean squared difference of disparity over all
+    pixels of these frames, between the stitched frames and the later window, before and after `scale` and `shift` are
+    applied. `trusted` is False if this fit was refused: `scale` and `shift` are then those that were applied instead,
+    and `note` says why. A chain of trusted fits can still move the scale away: `Shot` says how far.
     """
 
     start: int
@@ -163,11 +162,11 @@ class Seam:
 
 @dataclass(frozen=True)
 class Shot:
-    """Frames [start, stop) that are stitched to one scale, and how far that scale went from the first window's.
+    """Frames [start, stop) that are stitched to one scale, and how far that scale moved from the first window's.
 
-    `scale` and `shift` are the least and the greatest of the shot's seams, with 1 and 0 of the first window among them.
-    `farthest` are the frames [start, stop) of the seam whose scale is farthest from 1, None where there is no seam.
-    `steady` is False where the scale left the bounds of `dvd.stitch.MOST_WANDER`.
+    `scale` and `shift` are the least and the greatest values of the shot's seams and its first window (1 and 0).
+    `farthest`: the frames [start, stop) of the seam whose scale is farthest from 1; None without seams. `steady` is
+    False if the scale left the bounds of `dvd.stitch.MOST_WANDER`.
     """
 
     start: int
@@ -182,7 +181,7 @@ class Shot:
 class DisparityChunk:
     """Finished frames [start, start + T): `disparity` T H W float32, affine-invariant, larger is nearer.
 
-    All of them belong to the shot whose first frame is `shot`; scale and shift are common to a shot.
+    `shot` is the first frame of the shot that they belong to; one scale and shift hold for a shot.
     """
 
     start: int

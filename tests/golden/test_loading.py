@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dvd.backbones import registry
 from dvd.backbones.base import Backbone
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.names import rename, transformer_table, vae_table
 
 GOLDEN = Path(__file__).parent
@@ -153,7 +153,7 @@ def test_every_layout_gives_identical_disparity(
     assert torch.equal(disparity(other, "window"), disparity(backbone, "window"))
 
 
-def test_a_transformers_file_is_enough_where_its_autoencoder_lies_beside(backbone: WanBackbone) -> None:
+def test_a_transformers_file_is_enough_beside_its_autoencoder(backbone: WanBackbone) -> None:
     other = registry.load(str(GOLDEN / "dvd_tiny.safetensors"))
     assert torch.equal(disparity(other, "image"), disparity(backbone, "image"))
 

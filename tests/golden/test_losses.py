@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dvd.backbones import registry
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 from dvd.losses import Objective, lmr_loss, objective_loss
 
 GOLDEN = Path(__file__).parent

@@ -8,13 +8,13 @@ import pytest
 from safetensors.numpy import load_file
 
 import dvd
-from dvd.pipeline import Pipeline
+from dvd.pipeline import DVD
 
 GOLDEN = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def model() -> Pipeline:
+def model() -> DVD:
     return dvd.load(GOLDEN, device="cpu", dtype="float32")
 
 
@@ -32,14 +32,14 @@ def frames(tensors: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("way", ["demo", "benchmark"])
-def test_long_clips_are_those_of_the_release(way: str, model: Pipeline, tensors: dict[str, np.ndarray]) -> None:
+def test_long_clips_are_those_of_the_release(way: str, model: DVD, tensors: dict[str, np.ndarray]) -> None:
     rgb = frames(tensors, "long.rgb")
     disparity = model.predict(rgb, size=rgb.shape[1:3], window=9, overlap=3, stitch=way)
     assert disparity.shape == rgb.shape[:3]
     assert relative_error(disparity, tensors[f"long.depth_{way}"].mean(-1)) <= 1e-4
 
 
-def test_every_channel_is_that_of_the_release(model: Pipeline, tensors: dict[str, np.ndarray]) -> None:
+def test_every_channel_is_that_of_the_release(model: DVD, tensors: dict[str, np.ndarray]) -> None:
     import torch
 
     from dvd.regressor import Regressor
@@ -53,7 +53,7 @@ def test_every_channel_is_that_of_the_release(model: Pipeline, tensors: dict[str
     assert relative_error(np.concatenate(settled), tensors["long.depth_demo"]) <= 1e-4
 
 
-def test_seams_are_those_of_the_demo(model: Pipeline, tensors: dict[str, np.ndarray]) -> None:
+def test_seams_are_those_of_the_demo(model: DVD, tensors: dict[str, np.ndarray]) -> None:
     wanted = json.loads((GOLDEN / "values.json").read_text())["demo_fit"]
     stream = model.stream(frames(tensors, "long.rgb"), size="source", window=9, overlap=3, stitch="demo")
     list(stream)
@@ -62,13 +62,13 @@ def test_seams_are_those_of_the_demo(model: Pipeline, tensors: dict[str, np.ndar
 
 @pytest.mark.parametrize("name", ["window", "image"])
 def test_one_window_and_one_image_are_those_of_the_release(
-    name: str, model: Pipeline, tensors: dict[str, np.ndarray]
+    name: str, model: DVD, tensors: dict[str, np.ndarray]
 ) -> None:
     disparity = model.predict(frames(tensors, f"{name}.rgb"), size="source", window=9, overlap=3)
     assert relative_error(disparity, tensors[f"{name}.depth"].mean(-1)) <= 1e-4
 
 
-def test_a_fit_of_noise_is_refused_by_default(model: Pipeline, tensors: dict[str, np.ndarray]) -> None:
+def test_a_fit_of_noise_is_refused_by_default(model: DVD, tensors: dict[str, np.ndarray]) -> None:
     stream = model.stream(frames(tensors, "long.rgb"), size="source", window=9, overlap=3)
     list(stream)
     assert not any(seam.trusted for seam in stream.seams)

@@ -92,7 +92,7 @@ def test_one_step(vae: WanVAE, release_layout: bool) -> None:
     assert changed == {name for name, value in transformer.named_parameters() if value.requires_grad}
 
 
-def test_the_gradient_norm_tells_what_learned(vae: WanVAE) -> None:
+def test_the_gradient_norm_covers_the_trained_parameters(vae: WanVAE) -> None:
     """If anything beside LoRA had learned there, the norm would be another."""
     trained = task(vae)
     trained.module.requires_grad_(True)

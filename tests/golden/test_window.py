@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dvd.backbones import registry
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.fold import fold
 from dvd.backbones.wan.transformer import WanTransformer
 from dvd.backbones.wan.vae import WanVAE

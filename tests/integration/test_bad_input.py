@@ -92,7 +92,7 @@ def test_a_video_cut_before_its_index(predict: Run, clip: Path, out: Path) -> No
     assert not out.exists()
 
 
-def test_a_part_that_holds_no_frame(predict: Run, clip: Path, out: Path) -> None:
+def test_a_time_range_without_frames(predict: Run, clip: Path, out: Path) -> None:
     assert_refused(predict(clip, "-o", out, "--start", 50), "clip.mp4", "no frame lies in --start", "it has 12")
     assert_refused(predict(clip, "-o", out, "--start", "noon"), "--start noon", "give a frame number")
     assert not out.exists()
@@ -132,11 +132,11 @@ def test_an_impossible_option(predict: Run, clip: Path, out: Path, arguments: li
     assert not out.exists()
 
 
-def test_what_the_command_line_asks_for_is_refused_before_the_model_is_opened(
+def test_impossible_options_are_refused_before_the_model_is_opened(
     predict: Run, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dvd.backbones.registry.load", lambda *_: pytest.fail("the weights were read"))
-    monkeypatch.setattr("dvd.export.exr.find_spec", lambda name: None)
+    monkeypatch.setattr("dvd.export.writer.find_spec", lambda name: None)
     assert_refused(predict(clip, "-o", out, "--format", "exr"), "exr needs the OpenEXR library", "dvd-depth[exr]")
     assert_refused(predict(clip, "-o", out / "depth.exr"), "exr needs the OpenEXR library")
     assert_refused(predict(clip, "-o", out, "--window", 9, "--overlap", 9), "overlap is 9")
@@ -145,7 +145,7 @@ def test_what_the_command_line_asks_for_is_refused_before_the_model_is_opened(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_device_that_is_not_there(predict: Run, clip: Path, out: Path) -> None:
+def test_a_missing_device(predict: Run, clip: Path, out: Path) -> None:
     assert_refused(predict(clip, "-o", out, "--device", "cuda"), "device 'cuda'", "use auto or cpu")
 
 
@@ -183,7 +183,7 @@ def test_a_cut_off_weight_file(dvd: Run, golden_copy: Path, clip: Path, out: Pat
     assert_refused(dvd("predict", clip, "-o", out, *SMALL, "--model", golden_copy), "dvd_tiny.safetensors", "again")
 
 
-def test_a_model_folder_that_is_not_there(predict: Run, clip: Path, out: Path, tmp_path: Path) -> None:
+def test_a_missing_model_folder(predict: Run, clip: Path, out: Path, tmp_path: Path) -> None:
     missing = tmp_path / "modle"
     assert_refused(predict(clip, "-o", out, "--model", missing), missing, "no such model folder")
 
@@ -197,7 +197,7 @@ def test_an_output_below_a_file(predict: Run, clip: Path, tmp_path: Path) -> Non
     assert (tmp_path / "taken").read_text() == "a file"
 
 
-def test_an_output_that_exists(predict: Run, clip: Path, out: Path) -> None:
+def test_an_existing_output(predict: Run, clip: Path, out: Path) -> None:
     out.mkdir()
     (out / "clip.mp4").write_text("precious")
     assert_refused(predict(clip, "-o", out), out / "clip.mp4", "exists already", "--overwrite")
@@ -219,24 +219,22 @@ def test_a_report_that_cannot_be_written(predict: Run, clip: Path, out: Path, tm
     assert not out.exists()
 
 
-def test_a_file_name_that_no_writer_takes(predict: Run, clip: Path, tmp_path: Path) -> None:
+def test_a_file_name_with_an_unwritable_ending(predict: Run, clip: Path, tmp_path: Path) -> None:
     assert_refused(predict(clip, "-o", tmp_path / "depth.avi"), "depth.avi", ".avi is not written")
     assert_refused(predict(clip, "-o", tmp_path / "a.npz", "--format", "mp4"), "a.npz", "give a folder")
     assert_refused(predict(clip, clip, tmp_path / "b.mp4", "-o", tmp_path / "a.npz"), "a.npz", "several inputs")
 
 
-def test_a_disk_that_is_full_at_once_leaves_nothing(
-    predict: Run, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_nothing(predict: Run, clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(NpzWriter, "_put", full)
+    monkeypatch.setattr(NpzWriter, "add", full)
     assert_refused(predict(clip, "-o", out, "--format", "npz"), "clip.npz", "the disk is full", "free some space")
     assert left(out) == []
 
 
-def test_a_limit_on_file_size_keeps_what_was_finished(installed: Run, tmp_path: Path, out: Path) -> None:
+def test_a_file_size_limit_keeps_the_finished_frames(installed: Run, tmp_path: Path, out: Path) -> None:
     clip = make_video(tmp_path / "clip.mp4", 40)
     limit = 20 * 48 * 64 * 4
 
@@ -263,7 +261,7 @@ def test_a_limit_on_file_size_keeps_what_was_finished(installed: Run, tmp_path: 
         (signal.SIGHUP, 129, "dvd: stopped by SIGHUP"),
     ],
 )
-def test_a_signal_keeps_what_is_finished_and_it_plays(
+def test_a_signal_keeps_the_finished_frames_in_a_playable_file(
     command: Path, tmp_path: Path, out: Path, number: int, status: int, said: str
 ) -> None:
     clip = make_video(tmp_path / "clip.mp4", 600)
@@ -313,7 +311,7 @@ def test_one_bad_input_does_not_stop_the_others(predict: Run, clip: Path, tmp_pa
     assert left(out) == ["clip.json", "clip.npz", "second.json", "second.npz"]
 
 
-def test_two_inputs_of_one_name_do_not_overwrite_each_other(
+def test_two_inputs_with_the_same_name_do_not_overwrite_each_other(
     predict: Run, clip: Path, tmp_path: Path, out: Path
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -323,7 +321,7 @@ def test_two_inputs_of_one_name_do_not_overwrite_each_other(
     assert len(values(out / "clip.npz")) == 12
 
 
-def test_a_truncated_video_is_used_as_far_as_it_goes(predict: Run, tmp_path: Path, out: Path) -> None:
+def test_the_readable_part_of_a_truncated_video_is_used(predict: Run, tmp_path: Path, out: Path) -> None:
     clip = cut(with_index_first(make_video(tmp_path / "clip.mp4", 40)), 0.6)
     outcome = predict(clip, "-o", out, "--format", "npz")
     assert outcome.status == 0
@@ -335,7 +333,7 @@ def test_a_truncated_video_is_used_as_far_as_it_goes(predict: Run, tmp_path: Pat
     assert told[0] in json.loads((out / f"{clip.stem}.json").read_text())["warnings"]
 
 
-def test_a_corrupt_video_is_used_without_what_is_damaged(predict: Run, tmp_path: Path, out: Path) -> None:
+def test_the_intact_frames_of_a_corrupt_video_are_used(predict: Run, tmp_path: Path, out: Path) -> None:
     clip = damaged(make_video(tmp_path / "clip.mkv", 40, codec="ffv1", pix_fmt="bgr0"), 0.4, 0.5)
     outcome = predict(clip, "-o", out, "--format", "npz")
     assert outcome.status == 0
@@ -400,14 +398,14 @@ def test_unusual_sources(predict: Run, tmp_path: Path, out: Path, more: dict) ->
     assert np.isfinite(found).all()
 
 
-def test_a_window_that_is_not_4n_1_is_rounded_and_said(predict: Run, clip: Path, out: Path) -> None:
+def test_a_window_is_rounded_up_to_4n_plus_1_with_a_warning(predict: Run, clip: Path, out: Path) -> None:
     outcome = predict(clip, "-o", out, "--window", 7, "--format", "npz")
     assert outcome.status == 0
     assert outcome.errors == ["window of 7 frames rounded up to 9, as the model needs"]
     assert json.loads((out / "clip.json").read_text())["window"] == 9
 
 
-def test_a_rounded_window_is_said_once_for_all_inputs(predict: Run, clip: Path, tmp_path: Path, out: Path) -> None:
+def test_a_rounded_window_is_reported_once_for_all_inputs(predict: Run, clip: Path, tmp_path: Path, out: Path) -> None:
     other = make_video(tmp_path / "other.mp4", 3)
     outcome = predict(clip, other, "-o", out, "--window", 7, "--format", "npz")
     assert outcome.errors == ["window of 7 frames rounded up to 9, as the model needs"]

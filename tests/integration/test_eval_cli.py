@@ -26,7 +26,7 @@ def results(out: Path) -> dict[str, Any]:
     return json.loads((out / "results.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
 
 
-def test_a_model_is_measured_and_everything_is_stated(dvd: Run, data: Path, tmp_path: Path) -> None:
+def test_a_model_is_measured_and_all_conditions_are_reported(dvd: Run, data: Path, tmp_path: Path) -> None:
     outcome = dvd("eval", f"rgbd={data}", *TINY, "-o", tmp_path / "out")
     assert outcome.status == 0, outcome
     assert len(outcome.errors) == 1, "the scale of this untrained model wanders, which is said once"
@@ -85,7 +85,7 @@ def cut_data(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_protocol_stitches_without_cuts_and_says_so(dvd: Run, cut_data: Path, tmp_path: Path) -> None:
+def test_the_protocol_stitches_across_cuts_and_reports_it(dvd: Run, cut_data: Path, tmp_path: Path) -> None:
     outcome = dvd("eval", f"rgbd={cut_data}", *TINY, "-o", tmp_path / "out")
     assert outcome.status == 0, outcome
     found = results(tmp_path / "out")
@@ -119,7 +119,7 @@ def test_runs_that_stitch_differently_can_be_compared(dvd: Run, cut_data: Path, 
     assert "stitch.name default → benchmark" in outcome.out
 
 
-def test_what_does_not_stitch_says_nothing_of_it(dvd: Run, data: Path, tmp_path: Path) -> None:
+def test_a_method_without_windows_reports_no_stitching(dvd: Run, data: Path, tmp_path: Path) -> None:
     outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "out")
     assert outcome.status == 0, outcome
     assert not {"stitch", "stitch_from"} & results(tmp_path / "out")["conditions"].keys()
@@ -154,7 +154,7 @@ def test_priors_several_data_sets_and_a_changed_protocol(dvd: Run, data: Path, t
     assert "holds another evaluation" in refused.err
 
 
-def test_several_methods_stand_in_one_table_and_are_compared(dvd: Run, data: Path, tmp_path: Path) -> None:
+def test_several_methods_share_one_table_and_are_compared(dvd: Run, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     outcome = dvd("eval", f"rgbd={data}", "--model", "constant", "row", "--frames", "2", "-o", out)
     assert outcome.status == 0, outcome
@@ -200,7 +200,7 @@ def test_kept_predictions_measure_the_same(dvd: Run, data: Path, tmp_path: Path)
     assert one == other
 
 
-def test_what_cannot_be_measured_is_said(dvd: Run, tmp_path: Path) -> None:
+def test_unmeasurable_sequences_are_reported(dvd: Run, tmp_path: Path) -> None:
     data = write_recording(tmp_path / "data", "office", 3, empty=(1,))
     outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "out")
     assert outcome.status == 2
@@ -292,7 +292,7 @@ def test_a_report_says_what_its_numbers_are_and_which_cannot_be_compared(dvd: Ru
     assert ", row (2) <" in page, "a picture says which of the two it is of"
 
 
-def test_of_saved_predictions_it_is_said_what_was_read(dvd: Run, data: Path, tmp_path: Path) -> None:
+def test_the_files_read_as_saved_predictions_are_reported(dvd: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "saved" / "kitchen").mkdir(parents=True)
     draws = np.random.default_rng(0)
     np.savez(tmp_path / "saved" / "office.npz", draws.uniform(1, 2, (8, 12, 16)))
@@ -304,7 +304,7 @@ def test_of_saved_predictions_it_is_said_what_was_read(dvd: Run, data: Path, tmp
     assert "forms npy folder and npz, bits 32, resized 12x16 -> 24x32 bilinear\n" in outcome.out
 
 
-def test_damage_stops_it_and_names_the_file(dvd: Run, data: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_stops_the_evaluation_and_is_named(dvd: Run, data: Path, tmp_path: Path) -> None:
     shutil.copy(data / "office" / "rgb" / "00000.png", data / "office" / "depth" / "00003.png")
     outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "out")
     assert outcome.status == 2

@@ -21,7 +21,7 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def test_a_name_that_is_not_utf_8_is_predicted_printed_and_recorded(command: Path, tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_utf_8_is_predicted_printed_and_recorded(command: Path, tmp_path: Path) -> None:
     source = make_video(tmp_path / "plain.mp4", 3, size=(32, 48)).rename(tmp_path / "caf\udce9.mp4")
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -34,14 +34,14 @@ def test_a_name_that_is_not_utf_8_is_predicted_printed_and_recorded(command: Pat
     assert os.fsencode(record["source"]) == os.fsencode(source)
 
 
-def test_a_name_as_long_as_the_system_allows(predict: Run, tmp_path: Path) -> None:
+def test_a_file_name_of_the_greatest_length(predict: Run, tmp_path: Path) -> None:
     source = make_video(tmp_path / "plain.mp4", 3, size=(32, 48)).rename(tmp_path / ("x" * 251 + ".mp4"))
     done = predict(source, "-o", tmp_path / "out", "--format", "mp4,npz,png16")
     assert done.status == 0, done.err
     assert len(list((tmp_path / "out").iterdir())) == 4
 
 
-def test_a_named_pipe_is_copied_once_and_said(predict: Run, tmp_path: Path, out: Path) -> None:
+def test_a_named_pipe_is_copied_once_with_a_notice(predict: Run, tmp_path: Path, out: Path) -> None:
     content = make_video(tmp_path / "clip.mkv", 3, size=(32, 48), audio="aac").read_bytes()
     os.mkfifo(tmp_path / "pipe.mkv")
     Thread(target=(tmp_path / "pipe.mkv").write_bytes, args=(content,), daemon=True).start()
@@ -69,7 +69,7 @@ def test_standard_input(predict: Run, tmp_path: Path, out: Path, monkeypatch: py
         ("/dev/zero", "is a device"),
     ],
 )
-def test_what_is_no_file_is_refused_in_one_line(predict: Run, out: Path, source: str, said: str) -> None:
+def test_an_input_that_is_not_a_file_is_refused_in_one_line(predict: Run, out: Path, source: str, said: str) -> None:
     done = predict(source, "-o", out)
     assert done.status == 2
     (line,) = done.errors
@@ -77,7 +77,7 @@ def test_what_is_no_file_is_refused_in_one_line(predict: Run, out: Path, source:
     assert not out.exists()
 
 
-def test_an_end_of_zero_speaks_of_the_end(predict: Run, tmp_path: Path, out: Path) -> None:
+def test_an_end_of_zero_is_reported_as_the_end(predict: Run, tmp_path: Path, out: Path) -> None:
     done = predict(make_video(tmp_path / "clip.mp4", 3, size=(32, 48)), "-o", out, "--end", "0")
     assert done.status == 2
     assert done.errors == ["dvd: --end 0 leaves no frame; give a frame number or a time after 0"]

@@ -35,7 +35,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_outputs_carry_the_numbers_of_the_sequence_and_gaps_are_told(predict: Run, shots: Path, out: Path) -> None:
+def test_outputs_keep_the_numbers_of_the_sequence_and_gaps_are_reported(predict: Run, shots: Path, out: Path) -> None:
     outcome = predict(shots, "-o", out, "--format", "mp4,npz,png16")
     assert outcome.status == 0
     assert GAP in outcome.err
@@ -86,7 +86,7 @@ def test_a_mixed_folder_is_refused_before_a_model_is_loaded(
     assert not out.exists()
 
 
-def test_a_folder_of_videos_says_how_to_give_them(predict: Run, tmp_path: Path, out: Path) -> None:
+def test_a_folder_of_videos_is_refused_with_the_right_pattern(predict: Run, tmp_path: Path, out: Path) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
     for name in ("a.mp4", "b.mp4", "c.mkv", "notes.txt"):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from PIL import Image
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 pytest.importorskip("numba", reason="the train extra is not installed")
 
-from train_runs import ENVIRONMENT, losses, train_command
+from train_runs import losses, run, start, train_command, wait_for
 
 from dvd.train.recipes import GENERATIVE, PAPER, RECIPES, SMOKE, SMOKE_GENERATIVE
 from dvd.train.settings import Phase, Recipe
@@ -33,16 +31,15 @@ STEPS = [
 ]
 
 
-def train(folder: Path, *more: str) -> list[str]:
-    return train_command("smoke-generative", folder, *STEPS, *more)
+COMMAND = train_command("smoke-generative", *STEPS)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("generative") / "whole"
-    done = subprocess.run(train(folder), env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run(COMMAND, folder)
+    assert done.status == 0, done.errors
     return folder
 
 
@@ -79,18 +76,13 @@ def test_a_depth_flow_killed_anywhere_ends_the_same(whole: Path, tmp_path: Path)
     kills = 0
     # Rows of the history: when the prior is done, in the flow before its first checkpoint, and after its second.
     for after in (4, 5, 11):
-        process = subprocess.Popen(train(folder), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wanted = time.monotonic() + 120
-        while len(losses(folder)) < after:
-            assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
-            assert time.monotonic() < wanted
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += process.returncode == -signal.SIGKILL
+        running = start(COMMAND, folder)
+        wait_for(lambda: len(losses(folder)) >= after, running)  # noqa: B023
+        running.process.kill()
+        kills += running.end().status == -signal.SIGKILL
     assert kills == 3
-    done = subprocess.run(train(folder), env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run(COMMAND, folder)
+    assert done.status == 0, done.errors
     one, other = losses(whole), losses(folder)
     assert one.keys() == other.keys()
     for key, row in one.items():

@@ -70,12 +70,12 @@ ACCEPTED: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("make", ACCEPTED.values(), ids=list(ACCEPTED))
-def test_frames_of_every_kind_are_read_alike(make: Callable[[], Any]) -> None:
+def test_all_forms_of_frames_give_the_same_array(make: Callable[[], Any]) -> None:
     np.testing.assert_allclose(arrays(make()), UNIT, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-def test_half_precision_is_read_as_far_as_it_goes(dtype: torch.dtype) -> None:
+def test_half_precision_frames_are_read_to_their_precision(dtype: torch.dtype) -> None:
     np.testing.assert_allclose(arrays(torch.from_numpy(UNIT).to(dtype)), UNIT, atol=4e-3)
 
 
@@ -84,7 +84,7 @@ def test_a_generator_that_reuses_its_buffer_is_read_frame_by_frame() -> None:
         np.testing.assert_array_equal(checked_frame(frame, index), RGB[index])
 
 
-def test_what_resizing_leaves_outside_of_0_and_1_is_clipped() -> None:
+def test_values_slightly_outside_0_and_1_are_clipped() -> None:
     edge = np.full((2, 2, 3), 1 + ROUNDING / 2)
     edge[0] = -ROUNDING / 2
     read = checked_frame(edge, 0)
@@ -129,7 +129,10 @@ def iterate(frames: Any) -> None:
         ({"rgb": RGB}, "frames is a dict; give an array"),
         ({1, 2}, "frames is a set; give an array"),
         (b"frames", "frames is b'frames' (bytes); give an array"),
-        ("clip.mp4", "frames is the path 'clip.mp4'; use dvd.predict('clip.mp4', out), or give the frames of dvd.open"),
+        (
+            "clip.mp4",
+            "frames is the path 'clip.mp4'; use dvd.predict_file('clip.mp4', out), or give",
+        ),
         (Path("clip.mp4"), "frames is the path 'clip.mp4'; use dvd.predict"),
         (Table(), "frames is a Table of shape (10, 3); frames are H W 3"),
         (Image.fromarray(RGB[0]), "frames is one frame (Image); give a list of frames"),
@@ -174,7 +177,7 @@ def iterate(frames: Any) -> None:
         ([Fraction(1, 2)], "frame 0 has shape ()"),
     ],
 )
-def test_what_is_no_frame_is_refused_in_one_line(frames: Any, said: str) -> None:
+def test_invalid_frames_are_refused_in_one_line(frames: Any, said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)) as caught:
         iterate(frames)
     assert "\n" not in str(caught.value)

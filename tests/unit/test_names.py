@@ -4,7 +4,7 @@ import pytest
 
 from dvd.evaluate.protocol import choose_protocol
 from dvd.export import suffix
-from dvd.export.colormaps import table
+from dvd.export.display import table
 from dvd.names import COLORMAPS, FORMATS, PROTOCOLS, STITCHES
 from dvd.stitch import choose_rule
 

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,7 +20,8 @@ from dvd import pipeline as story
 from dvd.backbones.base import ModelCard
 from dvd.errors import InputError, ModelError, OptionError, OutputError
 from dvd.export import ExportOptions
-from dvd.pipeline import Pipeline, load, predict_file
+from dvd.pipeline import DVD, load, predict_file
+from dvd.stream import StreamOptions
 
 RATE = Fraction(24000, 1001)
 
@@ -79,7 +81,7 @@ def make_video(path: Path, frames: np.ndarray) -> Path:
 
 
 def test_an_array_and_a_stream_give_the_same() -> None:
-    model, frames = Pipeline(Bright()), clip(23)
+    model, frames = DVD(Bright()), clip(23)
     whole = model.predict(frames)
     assert whole.shape == (23, 36, 50)
     assert whole.dtype == np.float32
@@ -88,8 +90,8 @@ def test_an_array_and_a_stream_give_the_same() -> None:
     np.testing.assert_array_equal(np.concatenate([chunk.disparity for chunk in chunks]), whole)
 
 
-def test_what_is_bright_here_is_near() -> None:
-    disparity = Pipeline(Bright()).predict(clip(12))
+def test_bright_is_near_for_the_toy_backbone() -> None:
+    disparity = DVD(Bright()).predict(clip(12))
     assert disparity[5, 14, 10] > disparity[5, 30, 10] + 0.4
 
 
@@ -97,17 +99,38 @@ def test_window_size_and_anchor_reach_the_network() -> None:
     backbone = Bright()
     seen = []
     backbone.forward = lambda latent, timestep: seen.append((latent.shape, timestep)) or latent  # type: ignore
-    Pipeline(backbone).predict(clip(20), size=(64, 64), window=13, overlap=4, tau=0.2)
+    DVD(backbone).predict(clip(20), size=(64, 64), window=13, overlap=4, tau=0.2)
     assert seen == [(torch.Size((1, 1, 13, 32, 48)), 200.0)] * 2
 
 
 def test_one_frame_is_enough() -> None:
-    assert Pipeline(Bright()).predict(clip(1)).shape == (1, 36, 50)
+    assert DVD(Bright()).predict(clip(1)).shape == (1, 36, 50)
 
 
-def test_a_flat_array_is_named() -> None:
+@pytest.mark.parametrize("image", [clip(1)[0], Image.fromarray(clip(1)[0]), torch.from_numpy(clip(1)[0])], ids=type)
+def test_a_single_image_is_a_clip_of_one_frame(image: object) -> None:
+    model = DVD(Bright())
+    np.testing.assert_array_equal(model(image).prediction, model(clip(1)).prediction)
+
+
+def test_a_call_returns_the_prediction_with_its_seams_and_shots() -> None:
+    made = DVD(Bright())(clip(23))
+    assert made.prediction.shape == (23, 36, 50)
+    assert [(shot.start, shot.stop) for shot in made.shots] == [(0, 23)]
+    assert len(made.seams) > 1
+
+
+def test_a_gray_array_is_refused() -> None:
     with pytest.raises(InputError, match="frames are H W 3"):
-        Pipeline(Bright()).predict(clip(1)[0])
+        DVD(Bright())(clip(1)[0, :, :, 0])
+
+
+def test_options_travel_as_one_value_or_as_keywords() -> None:
+    model = DVD(Bright())
+    options = StreamOptions(size=(64, 64), window=13)
+    assert model.settle(options, overlap=4) == model.settle(size=(64, 64), window=13, overlap=4)
+    with pytest.raises(OptionError, match=re.escape("stream options are (64, 64) but must be dvd.StreamOptions(…)")):
+        model.settle((64, 64))  # type: ignore[arg-type]
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, card: ModelCard) -> list[torch.dtype]:
@@ -136,7 +159,7 @@ def test_load_follows_the_card_and_opens_the_weights_once(
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", torch.bfloat16], ids=str)
-def test_a_named_dtype_is_obeyed(monkeypatch: pytest.MonkeyPatch, dtype: str | torch.dtype) -> None:
+def test_a_named_dtype_is_used(monkeypatch: pytest.MonkeyPatch, dtype: str | torch.dtype) -> None:
     stand_in(monkeypatch, ModelCard("bright", "", bfloat16=False))
     assert load("bright", torch.device("cpu"), dtype).dtype == "bfloat16"
 
@@ -155,7 +178,7 @@ def test_a_named_dtype_is_obeyed(monkeypatch: pytest.MonkeyPatch, dtype: str | t
         ({"name_or_folder": b"dvd-mini"}, ModelError, "model is b'dvd-mini' (bytes) but must be"),
     ],
 )
-def test_load_refuses_what_names_nothing(arguments: dict, error: type[Exception], said: str) -> None:
+def test_load_refuses_unknown_models_devices_and_dtypes(arguments: dict, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=re.escape(said)):
         load(**arguments)
 
@@ -163,12 +186,12 @@ def test_load_refuses_what_names_nothing(arguments: dict, error: type[Exception]
 def test_a_video_becomes_files_and_a_description(video: Path, tmp_path: Path) -> None:
     done: list[int] = []
     out = tmp_path / "new" / "out"
-    result = predict_file(video, out, Pipeline(Bright(), "asked for"), ["npz", "mp4"], progress=done.append)
+    result = predict_file(video, out, DVD(Bright(), "asked for"), ["npz", "mp4"], progress=done.append)
     assert result.outputs == (out / "street.npz", out / "street.mp4")
     assert sorted(path.name for path in out.iterdir()) == ["street.json", "street.mp4", "street.npz"]
     with np.load(out / "street.npz") as values:
         disparity = values["disparity"]
-    np.testing.assert_allclose(disparity, Pipeline(Bright()).predict(clip(40)), atol=1e-6)
+    np.testing.assert_allclose(disparity, DVD(Bright()).predict(clip(40)), atol=1e-6)
     with av.open(str(out / "street.mp4")) as container:
         stream = container.streams.video[0]
         assert (stream.height, stream.width, stream.average_rate) == (36, 50, RATE)
@@ -204,7 +227,7 @@ def test_a_scale_that_wanders_is_in_the_record_the_json_and_the_summary(video: P
 
     from dvd.apps.predict import _summary
 
-    result = predict_file(video, tmp_path, Pipeline(Shrinking()), ["npz"])
+    result = predict_file(video, tmp_path, DVD(Shrinking()), ["npz"])
     (shot,) = result.record.shots
     assert not shot.steady
     assert shot.scale[1] > 1.5
@@ -217,8 +240,8 @@ def test_a_scale_that_wanders_is_in_the_record_the_json_and_the_summary(video: P
     assert f"scale wanders (1.00 … {shot.scale[1]:.2f} in frames 0–39)" in _summary(result)
 
 
-def test_the_public_name_takes_the_same(video: Path, tmp_path: Path) -> None:
-    result = dvd.predict(video, out=tmp_path / "disparity.npz", model=Pipeline(Bright()), end=10)
+def test_the_public_function_takes_the_same_arguments(video: Path, tmp_path: Path) -> None:
+    result = dvd.predict(video, out=tmp_path / "disparity.npz", model=DVD(Bright()), end=10)
     assert result.outputs == (tmp_path / "disparity.npz",)
     assert result.sidecar == tmp_path / "disparity.json"
     assert result.record.frames == 10
@@ -242,7 +265,7 @@ def test_decoding_network_and_writing_overlap_in_time(tmp_path: Path, monkeypatc
     monkeypatch.setattr(story, "_noting_times", slow_read)
     monkeypatch.setattr(story.Outputs, "write", slow_write)
     video = make_video(tmp_path / "in" / "long.mkv", clip(90))
-    result = predict_file(video, tmp_path, Pipeline(backbone), ["npz"])
+    result = predict_file(video, tmp_path, DVD(backbone), ["npz"])
     one_after_another = 3 * 90 * seconds
     assert result.seconds < 0.75 * one_after_another
 
@@ -260,19 +283,19 @@ def test_a_failure_before_the_first_frame_leaves_nothing(video: Path, tmp_path: 
     backbone = Bright()
     backbone.fails_at = {0: error}
     with pytest.raises(type(error)):
-        predict_file(video, tmp_path / "a" / "b", Pipeline(backbone), ["mp4", "npz", "png16"])
+        predict_file(video, tmp_path / "a" / "b", DVD(backbone), ["mp4", "npz", "png16"])
     assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize(("error", "why"), [(KeyboardInterrupt(), "stopped by the user"), (ModelError("nan"), "nan")])
-def test_a_failure_later_keeps_whole_files_of_what_is_done(
+def test_a_later_failure_keeps_whole_files_of_the_finished_frames(
     video: Path, tmp_path: Path, error: BaseException, why: str
 ) -> None:
     backbone = Bright()
     backbone.fails_at = {4: error}
     out = tmp_path / "out"
     with pytest.raises(type(error)):
-        predict_file(video, out, Pipeline(backbone), ["mp4", "npz"])
+        predict_file(video, out, DVD(backbone), ["mp4", "npz"])
     assert left(out) == ["street.json", "street.mp4", "street.npz"]
     with np.load(out / "street.npz") as values:
         assert len(values["disparity"]) == 24
@@ -282,9 +305,7 @@ def test_a_failure_later_keeps_whole_files_of_what_is_done(
     assert (facts["stopped"], facts["frames"]) == (why, 24)
 
 
-def test_what_the_disk_refuses_stops_the_network_soon(
-    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_error_stops_the_network_soon(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = Bright()
     backbone.seconds = 0.02
 
@@ -293,7 +314,7 @@ def test_what_the_disk_refuses_stops_the_network_soon(
 
     monkeypatch.setattr(story.Outputs, "write", full)
     with pytest.raises(OutputError, match="disk is full"):
-        predict_file(video, tmp_path / "out", Pipeline(backbone), ["npz"])
+        predict_file(video, tmp_path / "out", DVD(backbone), ["npz"])
     assert backbone.windows <= 3
     assert not (tmp_path / "out").exists()
 
@@ -302,11 +323,11 @@ def test_an_output_that_exists_is_refused_before_any_work(video: Path, tmp_path:
     backbone = Bright()
     (tmp_path / "street.npz").write_text("precious")
     with pytest.raises(OutputError, match="--overwrite"):
-        predict_file(video, tmp_path, Pipeline(backbone), ["mp4", "npz"])
+        predict_file(video, tmp_path, DVD(backbone), ["mp4", "npz"])
     assert backbone.windows == 0
     assert left(tmp_path) == ["street.npz"]
     assert (tmp_path / "street.npz").read_text() == "precious"
-    predict_file(video, tmp_path, Pipeline(backbone), ["npz"], options=ExportOptions(overwrite=True))
+    predict_file(video, tmp_path, DVD(backbone), ["npz"], options=ExportOptions(overwrite=True))
     assert len(np.load(tmp_path / "street.npz")["disparity"]) == 40
 
 
@@ -331,7 +352,7 @@ def test_an_output_that_exists_is_refused_before_any_work(video: Path, tmp_path:
         ({"formats": []}, OptionError, "formats is [] but must name one or several of mp4"),
         ({"formats": 3}, OptionError, "formats is 3 but must name"),
         ({"formats": ["npz", None]}, OptionError, "format is None but must be one of mp4"),
-        ({"options": {"crf": 20}}, OptionError, "options is a dict but must be dvd.export.ExportOptions"),
+        ({"options": {"crf": 20}}, OptionError, "options is a dict but must be dvd.ExportOptions"),
         ({"progress": True}, OptionError, "progress is True but must be a function"),
         ({"size": "96x128"}, OptionError, "size is '96x128' (str) but must be"),
         ({"window": "9"}, OptionError, "window is '9' (str)"),
@@ -351,7 +372,7 @@ def test_an_output_that_exists_is_refused_before_any_work(video: Path, tmp_path:
 )
 def test_a_wrong_option_leaves_nothing(video: Path, tmp_path: Path, options: dict, error: type, said: str) -> None:
     with pytest.raises(error, match=re.escape(said)):
-        predict_file(**{"source": video, "out": tmp_path / "out", "model": Pipeline(Bright()), **options})
+        predict_file(**{"source": video, "out": tmp_path / "out", "model": DVD(Bright()), **options})
     assert not (tmp_path / "out").exists()
 
 
@@ -360,7 +381,7 @@ def test_a_wrong_option_leaves_nothing(video: Path, tmp_path: Path, options: dic
     [{"tau": 2}, {"window": 9, "overlap": 9}, {"size": 96}, {"formats": "mp5"}, {"dtype": "fp8"}, {"start": "noon"}],
     ids=str,
 )
-def test_what_is_wrong_is_said_before_the_weights_are_read(
+def test_wrong_options_are_refused_before_the_weights_are_read(
     video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict
 ) -> None:
     opened = stand_in(monkeypatch, ModelCard("bright", "CC0"))
@@ -370,19 +391,19 @@ def test_what_is_wrong_is_said_before_the_weights_are_read(
 
 
 def test_one_format_may_be_given_as_text(video: Path, tmp_path: Path) -> None:
-    assert predict_file(video, tmp_path, Pipeline(Bright()), "npz", end=3).outputs == (tmp_path / "street.npz",)
+    assert predict_file(video, tmp_path, DVD(Bright()), "npz", end=3).outputs == (tmp_path / "street.npz",)
 
 
-def test_a_rounded_window_is_said_once(video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    result = predict_file(video, tmp_path, Pipeline(Bright()), "npz", end=3, window=2)
+def test_a_rounded_window_is_reported_once(video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    result = predict_file(video, tmp_path, DVD(Bright()), "npz", end=3, window=2)
     assert result.record.window == 5
     assert [line for line in caplog.messages if "rounded" in line] == [
         "window of 2 frames rounded up to 5, as the model needs"
     ]
 
 
-def test_an_open_video_is_as_good_as_its_frames(video: Path) -> None:
-    model = Pipeline(Bright())
+def test_an_open_video_predicts_the_same_as_its_frames(video: Path) -> None:
+    model = DVD(Bright())
     with dvd.open_video(video) as frames:
         whole = model.predict(frames)
     np.testing.assert_array_equal(whole, model.predict(clip(40)))
@@ -401,4 +422,4 @@ def test_an_error_of_the_source_comes_through_unchanged() -> None:
         raise Boom("x")
 
     with pytest.raises(Boom, match=r"^x$"):
-        Pipeline(Bright()).predict(frames())
+        DVD(Bright()).predict(frames())

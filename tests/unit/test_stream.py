@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from dvd.backbones.base import ModelCard
 from dvd.errors import InputError, OptionError
 from dvd.regressor import Regressor
-from dvd.stream import Settings, Stream
+from dvd.stream import Settings, Stream, StreamOptions
 
 CARD = ModelCard("red", "none", size=(32, 48), window=9, overlap=3)
 
@@ -51,7 +51,11 @@ def clip(count: int, height: int = 32, width: int = 48) -> np.ndarray:
 
 
 def stream(frames, backbone: Red | None = None, **options) -> Stream:
-    return Stream(Regressor(backbone or Red()), frames, Settings.choose(CARD, 4, **options))
+    return Stream(Regressor(backbone or Red()), frames, settle(**options))
+
+
+def settle(**options) -> Settings:
+    return StreamOptions(**options).settle(CARD, 4)
 
 
 def whole(made: Stream) -> np.ndarray:
@@ -99,6 +103,16 @@ def test_large_chunks_come_in_pieces_of_bounded_memory(monkeypatch: pytest.Monke
     np.testing.assert_array_equal(np.concatenate([piece.disparity for piece in pieces]), whole_at_once)
 
 
+def test_values_may_keep_the_size_of_the_network() -> None:
+    made = stream(iter(clip(20, 33, 51)), values_at="network")
+    assert {chunk.disparity.shape[1:] for chunk in made} == {(32, 64)}
+
+
+def test_an_unknown_option_is_answered_with_the_nearest() -> None:
+    with pytest.raises(OptionError, match="unknown option 'windw'; did you mean window"):
+        StreamOptions().but(windw=9)
+
+
 def test_no_more_than_a_few_windows_are_taken_from_the_source() -> None:
     taken = 0
 
@@ -141,12 +155,12 @@ def test_bytes_and_floats_give_the_same() -> None:
         ([np.zeros((32, 48, 3), np.uint8), np.zeros((48, 32, 3), np.uint8)], "frame 1 is 48x32 but those before"),
     ],
 )
-def test_frames_that_are_none_are_refused(frames: list[np.ndarray], said: str) -> None:
+def test_invalid_frames_are_refused(frames: list[np.ndarray], said: str) -> None:
     with pytest.raises(InputError, match=said):
         list(stream(iter(frames)))
 
 
-def test_what_fails_in_the_source_is_raised() -> None:
+def test_errors_of_the_source_are_raised() -> None:
     def frames() -> Iterator[np.ndarray]:
         yield from clip(20)
         raise InputError("clip.mp4: damaged")
@@ -156,31 +170,31 @@ def test_what_fails_in_the_source_is_raised() -> None:
 
 
 def test_settings_default_to_the_model() -> None:
-    settings = Settings.choose(CARD, 4)
-    assert (settings.target, settings.window, settings.overlap, settings.tau) == ((32, 48), 9, 3, 0.5)
+    settings = settle()
+    assert (settings.least_size, settings.window, settings.overlap, settings.tau) == ((32, 48), 9, 3, 0.5)
     assert settings.rule.name == "default"
-    assert Settings.choose(CARD, 4, size="source").target is None
+    assert settle(size="source").least_size is None
 
 
-def test_a_window_is_rounded_up_and_said(caplog: pytest.LogCaptureFixture) -> None:
-    assert Settings.choose(CARD, 4, window=10).window == 13
+def test_rounding_a_window_up_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert settle(window=10).window == 13
     ((level, message),) = [(record.levelno, record.message) for record in caplog.records]
     assert level == logging.WARNING
     assert message == "window of 10 frames rounded up to 13, as the model needs"
 
 
-def test_a_program_without_a_log_sees_that_the_window_is_rounded() -> None:
+def test_without_logging_the_rounding_is_printed_to_stderr() -> None:
     code = (
-        "from dvd.stream import Settings; from dvd.backbones.base import ModelCard;"
-        "print(Settings.choose(ModelCard('m', ''), 4, window=2).window)"
+        "from dvd.stream import StreamOptions; from dvd.backbones.base import ModelCard;"
+        "print(StreamOptions(window=2).settle(ModelCard('m', ''), 4).window)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "5\n"
     assert done.stderr == "window of 2 frames rounded up to 5, as the model needs\n"
 
 
-def test_a_small_window_shrinks_the_overlap_that_nobody_asked_for() -> None:
-    assert Settings.choose(CARD, 4, window=5).overlap == 2
+def test_a_small_window_shrinks_the_default_overlap() -> None:
+    assert settle(window=5).overlap == 2
 
 
 @pytest.mark.parametrize(
@@ -194,11 +208,12 @@ def test_a_small_window_shrinks_the_overlap_that_nobody_asked_for() -> None:
         ({"size": (-480, 640)}, r"size is -480x640 .* such as \(480, 640\)"),
         ({"size": "large"}, "or 'source'"),
         ({"stitch": "bench"}, "did you mean benchmark"),
+        ({"values_at": "netwrk"}, "did you mean network"),
     ],
 )
 def test_options_outside_their_range_are_refused(options: dict, said: str) -> None:
     with pytest.raises(OptionError, match=said):
-        Settings.choose(CARD, 4, **options)
+        settle(**options)
 
 
 @pytest.mark.parametrize(
@@ -230,25 +245,23 @@ def test_options_outside_their_range_are_refused(options: dict, said: str) -> No
 )
 def test_options_of_a_wrong_type_are_refused_in_one_line(options: dict, said: str) -> None:
     with pytest.raises(OptionError) as caught:
-        Settings.choose(CARD, 4, **options)
+        settle(**options)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_numbers_of_numpy_are_numbers() -> None:
-    settings = Settings.choose(
-        CARD,
-        4,
+def test_numpy_numbers_are_accepted() -> None:
+    settings = settle(
         size=np.array([64, 96]),
         window=np.int64(9),
         overlap=np.uint8(2),
         tau=np.float32(0.25),
         antialias=np.bool_(True),
     )
-    assert (settings.target, settings.window, settings.overlap) == ((64, 96), 9, 2)
+    assert (settings.least_size, settings.window, settings.overlap) == ((64, 96), 9, 2)
     assert (settings.tau, settings.antialias) == (0.25, True)
-    assert {type(side) for side in settings.target or ()} == {int}
-    assert Settings.choose(CARD, 4, size=[64, 96]).target == (64, 96)
+    assert {type(side) for side in settings.least_size or ()} == {int}
+    assert settle(size=[64, 96]).least_size == (64, 96)
 
 
 class Endless:
@@ -296,7 +309,7 @@ def interrupt_the_network(made: list[Stream]) -> None:
 
 
 @pytest.mark.parametrize("end", [close, drop, forget_in_a_circle, fail_in_the_consumer, interrupt_the_network])
-def test_a_stream_that_is_left_leaves_no_thread_and_reads_no_further(end: Callable[[list[Stream]], None]) -> None:
+def test_closing_a_stream_ends_its_thread_and_stops_reading(end: Callable[[list[Stream]], None]) -> None:
     frames, before = Endless(), set(running_threads())
     made = [stream(frames)]
     next(made[0])
@@ -309,7 +322,7 @@ def test_a_stream_that_is_left_leaves_no_thread_and_reads_no_further(end: Callab
     assert frames.taken == taken
 
 
-def test_a_stream_that_is_dropped_is_not_kept_for_the_collector() -> None:
+def test_dropping_a_stream_frees_it_without_the_garbage_collector() -> None:
     gc.disable()
     try:
         made = stream(Endless())
@@ -321,7 +334,7 @@ def test_a_stream_that_is_dropped_is_not_kept_for_the_collector() -> None:
         gc.enable()
 
 
-def test_a_stream_that_nobody_iterates_over_starts_no_thread() -> None:
+def test_an_unused_stream_starts_no_thread() -> None:
     frames, before = Endless(), set(running_threads())
     made = stream(frames)
     assert set(running_threads()) == before
@@ -329,7 +342,7 @@ def test_a_stream_that_nobody_iterates_over_starts_no_thread() -> None:
     assert frames.taken == 0
 
 
-def test_the_sizes_and_cuts_of_a_stream_are_seen_while_it_runs() -> None:
+def test_sizes_and_cuts_are_available_while_the_stream_runs() -> None:
     rng = np.random.default_rng(0)
     dark, bright = (rng.integers(low, low + 60, (33, 51, 3), dtype=np.uint8) for low in (0, 190))
     made = stream([dark] * 7 + [bright] * 7)

@@ -1,8 +1,8 @@
-"""`dvd …`: reads the command line, runs one command, and turns what went wrong into one line and an exit status.
+"""`dvd …`: read the command line, run one command, and turn errors into one line and an exit status.
 
-0 done · 1 a fault of the program · 2 something the user can mend · 130 stopped with Ctrl-C, 143 by SIGTERM, 129 by
-SIGHUP · 141 nobody reads the output any more, as after `| head`. Nothing heavy is imported until a command runs, so
-`--help` answers at once; the commands' own files are imported inside `main`, where Ctrl-C is one line already.
+0 done · 1 a fault of the program · 2 an error that the user can correct · 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by
+SIGHUP · 141 the reader of the output is gone, as after `| head`. Heavy libraries are imported when a command runs, so
+`--help` answers at once. The commands' own files are imported inside `main`, where Ctrl-C already ends in one line.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that `argv` (default: the process's own) names; returns the exit status.
+    """Run the command that `argv` names (by default the process's own arguments) and return the exit status.
 
-    With the process's own, signals that ask it to stop are handled too: a program does that, a library never.
+    Signals are handled only with the process's own arguments: a library must leave them alone.
     """
     escape_what_the_console_lacks()
     show_log()
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("stopped", EXIT_STATUS + signal.SIGINT)
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and _unread():
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
             return 141
         if os.environ.get("DVD_DEBUG") == "1":
             raise
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """An argument parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
         message = message.replace("required: -o/--output", "required: -o/--output, a folder for the results")
@@ -70,7 +70,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when somebody asks: that takes longer than the rest of the command line."""
+    """Print the version. It is looked up here because that takes longer than parsing the whole command line."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, **more)
@@ -83,7 +83,7 @@ class _Version(argparse.Action):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The whole command line; each command's file declares its own options."""
+    """Build the parser of the whole command line from the options that each command's file declares."""
     parser = OneLineParser(prog="dvd", description="Depth from video in one deterministic pass.", allow_abbrev=False)
     parser.add_argument("--version", action=_Version, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -108,7 +108,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 
 def _no_command(argv: list[str]) -> str:
-    """Whoever names a file where a command belongs most likely wants its depth."""
+    """Say that the first word is not a command; if it looks like a file, suggest `dvd predict`."""
     word = argv[0]
     path = os.path.exists(word) or len(Path(word).parts) > 1 or re.fullmatch(r"\.[a-z]\w+", Path(word).suffix.lower())
     if not path:
@@ -117,12 +117,12 @@ def _no_command(argv: list[str]) -> str:
     return f"'{word}' is no command; did you mean: dvd predict {asked}"
 
 
-def _unread() -> bool:
-    """Whether whoever read our output has left; only writing once more tells."""
+def _reader_is_gone() -> bool:
+    """Return whether the reader of our output is gone, by writing once more."""
     try:
         print(flush=True)
     except BrokenPipeError:
-        _let_go(sys.stdout)
+        _silence(sys.stdout)
         return True
     return False
 
@@ -133,10 +133,10 @@ def _fail(message: str, status: int) -> int:
         try:
             print(text, end="", file=stream, flush=True)
         except OSError:  # the terminal or the reader is gone
-            _let_go(stream)
+            _silence(stream)
     return status
 
 
-def _let_go(stream: TextIO) -> None:
-    """Drops the stream's buffer, which would raise once more when Python leaves, and change the exit status."""
+def _silence(stream: TextIO) -> None:
+    """Send the stream to /dev/null: flushing it at exit would fail again and change the exit status."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,4 +1,4 @@
-"""The console: the package's log, one progress bar or lines in its place, and the order between the two."""
+"""The console: the package's log, and below it one progress bar, or lines where there is no terminal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from typing import TextIO
 
 LINE_EVERY_S = 10.0
-"""Between two lines of progress where there is no terminal."""
+"""Time between two lines of progress where there is no terminal."""
 ALIKE = 3
-"""So many lines of one kind are shown; a thousand seams may have a thousand doubts, and all stand in the JSON."""
+"""Number of log lines of one kind that are shown; a thousand seams may give a thousand, all of them in the JSON."""
 
 
 class _Notices(logging.Handler):
-    """Writes above the bar: notices to stdout, warnings to stderr."""
+    """Write log lines above the bar: notices to stdout, warnings to stderr."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _Notices(logging.Handler):
 
 
 def _write(line: str, stream: TextIO) -> None:
-    """One line above the bar, at once, also into a pipe. Only a reader of stdout who has left is an error."""
+    """Write one line above the bar at once, also into a pipe. Raise BrokenPipeError only if stdout's reader is gone."""
     try:
         if bar := sys.modules.get("tqdm"):  # not imported: there is no bar
             bar.tqdm.write(line, file=stream)
@@ -46,18 +46,18 @@ def _write(line: str, stream: TextIO) -> None:
         if stream is sys.stdout:
             raise
     except OSError:
-        pass  # the terminal was closed; what is finished is still to be kept
+        pass  # the terminal was closed; finished work is still kept
 
 
 def escape_what_the_console_lacks() -> None:
-    """Shows escapes where a console's encoding has no "→", or not every letter and byte of a file's name."""
+    """Print escapes for characters that the console's encoding lacks, such as "→" or letters of a file's name."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def show_log() -> None:
-    """Lets the package's log through to the terminal, counting anew what was shown."""
+    """Send the package's log to the terminal, and restart the count of lines of one kind."""
     log = logging.getLogger("dvd")
     log.setLevel(logging.INFO)
     log.handlers = [handler for handler in log.handlers if not isinstance(handler, _Notices)]
@@ -66,7 +66,7 @@ def show_log() -> None:
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Keeps notices and warnings back: for a first look at what will be read again and will then give them."""
+    """Suppress notices and warnings, while reading an input that will be read again and give them then."""
     logging.disable(logging.WARNING)
     try:
         yield
@@ -75,16 +75,17 @@ def hushed() -> Iterator[None]:
 
 
 def announce(inputs: Sequence[object], model: str) -> None:
-    """The first line, at once: importing torch and opening a model may take long on a busy machine."""
-    what = inputs[0] if len(inputs) == 1 else f"{len(inputs)} inputs"
-    print(f"opening {what}, loading {model} …", flush=True)
+    """Print the first line at once, because importing torch and opening a model may take long."""
+    subject = inputs[0] if len(inputs) == 1 else f"{len(inputs)} inputs"
+    print(f"opening {subject}, loading {model} …", flush=True)
 
 
 @contextmanager
 def progress_bar(name: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """Frames done, frames per second and time left; the function given takes the number done so far.
+    """Show frames done, frames per second and time left; yield a function that takes the number of frames done so far.
 
-    On a terminal a bar, elsewhere a line on stderr every ten seconds. A second argument of the function changes `name`.
+    On a terminal this is a bar, elsewhere a line on stderr every ten seconds. The function's second argument, if given,
+    replaces `name`.
     """
     from tqdm import tqdm
 
@@ -103,17 +104,17 @@ def progress_bar(name: str, total: int | None) -> Iterator[Callable[..., None]]:
 
 
 class _Lines:
-    """Says every `LINE_EVERY_S` how far it is, also while the first window is still being computed."""
+    """Print the progress every `LINE_EVERY_S`, also while the first window is still being computed."""
 
     def __init__(self, name: str, total: int | None) -> None:
         self._name, self._total = name, total
         self._done = 0
         self._began_s = time.monotonic()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._say, name="dvd-progress", daemon=True)
+        self._thread = threading.Thread(target=self._print_lines, name="dvd-progress", daemon=True)
 
     def note(self, done: int, name: str = "") -> None:
-        """Takes the number done so far, and a new name where one is given."""
+        """Take the number of frames done so far, and a new name if given."""
         self._done, self._name = done, name or self._name
 
     def __enter__(self) -> _Lines:
@@ -124,11 +125,11 @@ class _Lines:
         self._ended.set()
         self._thread.join()
 
-    def _say(self) -> None:
+    def _print_lines(self) -> None:
         while not self._ended.wait(LINE_EVERY_S):
             try:
                 print(self._line(), file=sys.stderr, flush=True)
-            except (OSError, ValueError):  # nobody listens any more; the work goes on
+            except (OSError, ValueError):  # nobody reads stderr any more; continue
                 return
 
     def _line(self) -> str:

@@ -1,4 +1,4 @@
-"""`dvd convert`: rewrites a checkpoint, its LoRA as the release has it, only where it can learn, or merged."""
+"""`dvd convert`: rewrites a checkpoint with its LoRA laid out as in the release, only where it can learn, or merged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dvd.names import CHECKPOINT_LAYOUTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `dvd convert`."""
+    """Declare the options of `dvd convert`."""
     parser.add_argument("source", metavar="SOURCE", type=Path, help="a checkpoint of a Wan transformer, any layout")
     parser.add_argument("target", metavar="TARGET", type=Path, help="the .safetensors file to write")
     parser.add_argument(
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Converts and says what was written."""
+    """Convert the checkpoint and print the file that was written."""
     from dvd.errors import InputError, OptionError, OutputError
 
     if not args.source.is_file():
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target.suffix != ".safetensors":
         raise OptionError(f"{args.target}: checkpoints are written as .safetensors; name such a file")
     if args.target.exists():
-        raise OutputError(f"{args.target} is there already; name another, or delete it")
+        raise OutputError(f"{args.target} exists already; name another file, or delete it")
 
     from dvd.train.export import convert
 

@@ -1,4 +1,4 @@
-"""`dvd data`: the data sets that training and evaluation know, and whether one on disk is whole."""
+"""`dvd data`: list the known data sets, check one on disk, encode a recipe's clips."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SHOWN = 10
-"""So many missing or broken files are named."""
+"""Number of missing or broken files that are named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The subcommands of `dvd data`."""
+    """Add the subcommands of `dvd data`."""
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
     for name, (summary, declare, act) in SUBCOMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary, **PARSER)
@@ -30,16 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the subcommand."""
+    """Run the subcommand."""
     return args.act(args)
 
 
 def _declare_list(_: argparse.ArgumentParser) -> None:
-    """`dvd data list` takes no options."""
+    """Add no options: `dvd data list` has none."""
 
 
 def _list(_: argparse.Namespace) -> int:
-    """Prints every known data set: what it is, where its frames lie, its range, its licence."""
+    """Print every known data set with its folders, range and licence."""
     from dvd.data.layouts import LAYOUTS
 
     for layout in LAYOUTS.values():
@@ -47,7 +47,7 @@ def _list(_: argparse.Namespace) -> int:
         print(f"{layout.name}: {layout.summary}")
         print(f"  images  ROOT/{layout.example[0]}")
         print(f"  depth   ROOT/{layout.example[1]}")
-        print(f"  range   {low:g} … {high:g} m, what lies outside is {layout.outside}")
+        print(f"  range   {low:g} … {high:g} m, depth outside it is {layout.outside}")
         if used := layout.framing.describe():
             print(f"  used    {used}")
         print(f"  licence {layout.licence}; {layout.source}\n")
@@ -57,8 +57,8 @@ def _list(_: argparse.Namespace) -> int:
 
 def _declare_check(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Says what of a data set is there, what is missing, what is broken. Exit status 0: usable and whole, scenes "
-        "never fetched aside; 2: something to mend."
+        "Says which files of a data set are there, missing or broken. Exit status 0: usable and whole, apart from "
+        "scenes that were never fetched; 2: something to repair."
     )
     parser.add_argument("name", metavar="NAME", help="a data set that `dvd data list` shows")
     parser.add_argument("root", metavar="ROOT", type=Path, help="its folder, or that of one scene or sequence")
@@ -68,7 +68,7 @@ def _declare_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    """Prints the report, its verdict last."""
+    """Print the report, with the verdict on the last line."""
     from dvd.data.check import inspect
     from dvd.data.layouts import open_source
 
@@ -104,11 +104,11 @@ def _lines(source: LayoutSource, report: Report) -> Iterator[str]:
     if report.other_folders:
         yield f"           other folders: {_some(report.other_folders)}"
     lengths = sorted(len(sequence.pairs) for sequence in source.sequences)
-    each = f"{lengths[0]}" if lengths[0] == lengths[-1] else f"{lengths[0]} … {lengths[-1]}"
-    yield f"sequences  {report.sequences} of {each} images"
+    span = f"{lengths[0]}" if lengths[0] == lengths[-1] else f"{lengths[0]} … {lengths[-1]}"
+    yield f"sequences  {report.sequences} of {span} images"
     unordered = "" if source.layout.ordered else "; single images, no clips"
-    beside = f"; {report.unlabelled} images or depths without a partner, as published" if report.unlabelled else ""
-    yield f"frames     {report.frames} with depth, {report.read} read{unordered}{beside}"
+    unpaired = f"; {report.unlabelled} images or depths without a partner, as published" if report.unlabelled else ""
+    yield f"frames     {report.frames} with depth, {report.read} read{unordered}{unpaired}"
     if report.sizes:
         sizes = (f"{width} × {height} ({count})" for (width, height), count in report.sizes.most_common())
         yield f"size       {_some(tuple(sizes))}"
@@ -134,15 +134,15 @@ def _verdict(source: LayoutSource, report: Report) -> str:
     return f"{source.name}: {state}{extent}; {counts}"
 
 
-def _named(what: str, items: list[str]) -> Iterator[str]:
-    yield f"{what:<10} {len(items) or 'nothing'}"
+def _named(title: str, items: list[str]) -> Iterator[str]:
+    yield f"{title:<10} {len(items) or 'nothing'}"
     yield from (f"           {item}" for item in items[:SHOWN])
     if len(items) > SHOWN:
         yield f"           … and {len(items) - SHOWN} more"
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _some(names: tuple[str, ...]) -> str:
@@ -172,27 +172,28 @@ def _declare_cache(parser: argparse.ArgumentParser) -> None:
 
 
 def _cache(args: argparse.Namespace) -> int:
-    """Encodes, and says how to train from it."""
+    """Encode the clips, and print the command that trains from them."""
     from dvd.apps.train import resolve
     from dvd.errors import OptionError
 
     recipe = resolve(args)
     if args.stride < 1 or args.processes < 1:
         raise OptionError("--stride and --processes are at least 1")
+    from dvd.data.latents import shards_in
     from dvd.train.cache import cache
 
     for folder in cache(recipe, args.output, args.output / "scenes", args.stride, args.half, args.processes):
-        size = sum(path.stat().st_size for path in folder.glob("shard_*.npy"))
+        size = sum(path.stat().st_size for path in shards_in(folder))
         print(f"{folder}: {size / 2**30:.2f} GiB" if size >= 2**28 else f"{folder}: {size / 2**20:.1f} MiB")
     config = ["--config", str(args.config)] if args.config else []
-    given = shlex.join([args.recipe, *config, *args.fields, "--latents", str(args.output)])
-    print(f"train from them with: dvd train {given}")
+    arguments = shlex.join([args.recipe, *config, *args.fields, "--latents", str(args.output)])
+    print(f"train from them with: dvd train {arguments}")
     return 0
 
 
 SUBCOMMANDS = {
     "cache": ("encode a recipe's clips once, to train from their latents", _declare_cache, _cache),
-    "list": ("the known data sets, and their layouts", _declare_list, _list),
-    "check": ("what of a data set is there, missing, broken", _declare_check, _check),
+    "list": ("the known data sets and their layouts", _declare_list, _list),
+    "check": ("which files of a data set are there, missing or broken", _declare_check, _check),
 }
-"""name → (one line of help, what declares its options, what runs it)."""
+"""name → (one line of help, function that adds its options, function that runs it)."""

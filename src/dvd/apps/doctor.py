@@ -1,4 +1,4 @@
-"""`dvd doctor`: what this machine can do, what would run on it, what memory that needs; each problem with its mend."""
+"""`dvd doctor`: what this machine can do, what would run on it, its memory, and how to solve each problem."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ from dvd.errors import DVDError
 if TYPE_CHECKING:
     import torch
 
-    from dvd.evaluate.speed.memory import Need
-    from dvd.stream import Settings
+    from dvd.backbones.base import Backbone
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "prores", "mpeg4", "mjpeg")
 ENCODERS = {"libx264": "H.264", "aac": "AAC"}
 BYTES_PER_GB = 1e9
 USUAL_SOURCE, UPRIGHT_SOURCE = (1080, 1920), (1920, 1080)
-"""What is assumed of the video, which is not known yet."""
+"""Height and width that are assumed of the video, which is not known yet."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `dvd doctor`: what a run would be asked for."""
+    """Add the options of `dvd doctor`: those of the run that it checks."""
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what there is; exit status 2 where the run that was asked for would fail."""
+    """Print the findings; return exit status 2 if the run with these options would fail."""
     problems: list[str] = []
     for topic, finding in _findings(args, problems):
         print(f"{topic:<11}{finding}", flush=True)
     for problem in problems:
         print(f"{'problem':<11}{problem}")
-    print("nothing stands in the way" if not problems else f"to mend: {len(problems)}")
+    print(f"problems: {len(problems)}" if problems else "no problems")
     return 2 if problems else 0
 
 
 def _findings(args: argparse.Namespace, problems: list[str]) -> Iterator[tuple[str, str]]:
-    # What needs no torch comes first: importing it takes longer than all the rest.
+    # Findings that need no torch come first, because importing it takes longer than all the rest.
     yield "system", platform.platform(terse=True)
     yield "video", _video(problems)
     yield "extras", _extras()
@@ -60,81 +59,71 @@ def _findings(args: argparse.Namespace, problems: list[str]) -> Iterator[tuple[s
         problems.append(str(error))
         device = torch.device("cpu")
     free = available_memory(device)
-    yield "memory", "not told by the system" if free is None else f"{_gb(free)} free on {device}"
+    yield "memory", "unknown" if free is None else f"{_gb(free)} free on {device}"
     try:
-        yield from _run_asked_for(args, device, free, problems)
+        yield from _planned_run(args, device, free, problems)
     except DVDError as error:
         problems.append(str(error))
 
 
-def _run_asked_for(
+def _planned_run(
     args: argparse.Namespace, device: torch.device, free: int | None, problems: list[str]
 ) -> Iterator[tuple[str, str]]:
     from dvd.hardware import choose_dtype
+    from dvd.memory import PROGRAM_BYTES, total_bytes, waiting_bytes
     from dvd.resize import model_size
-    from dvd.stream import Settings
+    from dvd.stream import StreamOptions
 
-    model = _Model(args.model, device)
-    yield "model", f"{model.card.name}: {model.state}; licence {model.card.licence}"
-    if model.problem:
-        problems.append(model.problem)
-    dtype, reason = choose_dtype(args.dtype, device, model.card)
-    settings = Settings.choose(model.card, model.time_factor, args.size, args.window, args.overlap)
-    height, width = model_size(*USUAL_SOURCE, settings.target, 16)
+    state, backbone = _look_into(args.model)
+    card = backbone.card
+    yield "model", f"{card.name}: {state}; licence {card.licence}"
+    dtype, reason = choose_dtype(args.dtype, device, card)
+    settings = StreamOptions(args.size, args.window, args.overlap).settle(card, backbone.time_factor)
+
+    def seen(source: tuple[int, int]) -> tuple[int, int]:
+        return model_size(*source, settings.least_size, backbone.side_multiple)
+
+    def waiting(source: tuple[int, int]) -> int:
+        return waiting_bytes(seen(source), settings.window, settings.overlap, source)
+
+    height, width = seen(USUAL_SOURCE)
     yield (
         "would run",
-        f"{model.card.name} on {device} in {str(dtype).removeprefix('torch.')} ({reason}), "
+        f"{card.name} on {device} in {str(dtype).removeprefix('torch.')} ({reason}), "
         f"{settings.window} frames at a time, {settings.overlap} shared, at {height} × {width} for a 16:9 video",
     )
-    need = model.need((height, width), settings, dtype)
-    upright = model.need(model_size(*UPRIGHT_SOURCE, settings.target, 16), settings, dtype)
+    need, upright = (
+        backbone.memory(seen(source), settings.window, dtype, device) for source in (USUAL_SOURCE, UPRIGHT_SOURCE)
+    )
+    if need is None or upright is None:
+        yield "would need", "an unknown amount of memory: nobody has measured this kind of model"
+        return
+    total = total_bytes([need], waiting(USUAL_SOURCE))
     yield (
         "would need",
-        f"about {_gb(need.total)}: program and weights {_gb(need.weights)}, activations {_gb(need.activations)}, "
-        f"frames {_gb(need.frames)} of a 1920 × 1080 video, whatever its length; {_gb(upright.total)} if it is upright",
+        f"about {_gb(total)}: program and weights {_gb(PROGRAM_BYTES + need.weights)}, "
+        f"activations {_gb(need.activations)}, frames {_gb(waiting(USUAL_SOURCE))} of a 1920 × 1080 video, "
+        f"whatever its length; {_gb(total_bytes([upright], waiting(UPRIGHT_SOURCE)))} if it is upright",
     )
-    if free is not None and need.total > free:
+    if free is not None and total > free:
         problems.append(
-            f"the run needs about {_gb(need.total)} and {_gb(free)} are free on {device}; "
+            f"the run needs about {_gb(total)} and {_gb(free)} are free on {device}; "
             "take a smaller --size or --window, or close other programs"
         )
 
 
-class _Model:
-    """A model by name or folder: its files are looked into if they are here, else it is known by its name's sizes."""
+def _look_into(name: str) -> tuple[str, Backbone]:
+    """Return where a model is, and the model without values; a release has the sizes of Wan2.1 1.3B."""
+    from dvd.backbones import registry
 
-    def __init__(self, name: str, device: torch.device) -> None:
-        from dvd.backbones import registry
-        from dvd.backbones.base import ModelCard
+    entry = registry.find(name) if name in registry.names() else None
+    if entry is None or entry.folder is not None:
+        return "here and complete", registry.load(name, "meta")
 
-        self.backbone: Any = None
-        self.problem = ""
-        entry = registry.find(name) if name in registry.names() else None
-        if entry is None or (entry.folder is not None and registry.is_here(entry)):
-            self.backbone = registry.load(name, "meta")
-            self.card, self.state = self.backbone.card, "here and complete"
-        else:
-            self.card = ModelCard(entry.name, entry.licence)
-            self.state = "here" if registry.is_here(entry) else "not here"
-            if entry.folder is not None:
-                self.problem = f"the weights of {name} are not in this installation; install dvd-depth again"
-            elif not registry.is_here(entry):
-                self.state += ", `dvd predict` would download it"
-        self._device = device
-        self.is_mini = entry is not None and entry.folder is not None
-        self.time_factor = 4 if self.backbone is None else self.backbone.time_factor
+    from dvd.evaluate.twins import wan_blueprint
 
-    def need(self, size: tuple[int, int], settings: Settings, dtype: torch.dtype) -> Need:
-        from dvd.evaluate.speed.memory import mini_need, need_of, wan_need
-
-        if self.backbone is not None:
-            return need_of(self.backbone, size, settings.window, settings.overlap, dtype, USUAL_SOURCE, self._device)
-        if self.is_mini:
-            return mini_need(size, settings.window, settings.overlap, dtype, USUAL_SOURCE)
-        import torch
-
-        device = torch.device("cpu")
-        return wan_need(size, settings.window, settings.overlap, dtype, device, source=USUAL_SOURCE)
+    state = "here" if registry.is_here(entry) else "not here, `dvd predict` would download it"
+    return state, wan_blueprint(registry.card(name))
 
 
 def _processor() -> str:
@@ -142,11 +131,11 @@ def _processor() -> str:
 
     from dvd.hardware import cpu_flags, cpu_name, fast_bfloat16
 
-    wanted = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
+    shown = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16")
     flags = cpu_flags()
     has = "vector instructions unknown"
     if flags is not None:
-        has = ", ".join(flag for flag in wanted if flag in flags) or "none of the vector instructions that matter"
+        has = ", ".join(flag for flag in shown if flag in flags) or "none of the vector instructions that matter"
     half = {
         True: "multiplies bfloat16 fast",
         False: "does not multiply bfloat16 fast",
@@ -160,16 +149,16 @@ def _gpu() -> str:
 
     from dvd.hardware import fast_bfloat16
 
-    found = []
+    gpus = []
     for index in range(torch.cuda.device_count()):
-        about = torch.cuda.get_device_properties(index)
+        properties = torch.cuda.get_device_properties(index)
         half = "fast" if fast_bfloat16(torch.device("cuda", index)) else "slow"
-        found.append(f"cuda:{index} {about.name}, {_gb(about.total_memory)}, bfloat16 {half}")
+        gpus.append(f"cuda:{index} {properties.name}, {_gb(properties.total_memory)}, bfloat16 {half}")
     if torch.backends.mps.is_available():
-        found.append("mps, Apple's GPU")
-    if not found and torch.version.cuda is None and os.path.exists("/dev/nvidia0"):
+        gpus.append("mps, Apple's GPU")
+    if not gpus and torch.version.cuda is None and os.path.exists("/dev/nvidia0"):
         return "an NVIDIA GPU is there, but this torch is built without CUDA; install another build from pytorch.org"
-    return "; ".join(found) or "none"
+    return "; ".join(gpus) or "none"
 
 
 def _video(problems: list[str]) -> str:

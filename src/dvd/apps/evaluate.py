@@ -242,7 +242,10 @@ def _list() -> int:
     rows: dict[str, dict[str, str]] = {
         "data sets": {name: layout.summary for name, layout in LAYOUTS.items()},
         "protocols": {name: protocol.describe().partition(": ")[2] for name, protocol in DESCRIBED.items()},
-        "methods": {"dvd-mini, FOLDER …": OURS.summary, **{usage(name): e.summary for name, e in METHODS.items()}},
+        "methods": {
+            "dvd-mini, FOLDER …": OURS.summary,
+            **{usage(name): e.summary for name, e in METHODS.loaded().items()},
+        },
     }
     for title, entries in rows.items():
         width = max(map(len, entries))

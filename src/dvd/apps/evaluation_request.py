@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dvd.evaluate.methods.registry import MethodOptions
+    from dvd.evaluate.methods.base import MethodOptions
     from dvd.evaluate.protocol import Protocol
     from dvd.evaluate.sequences import EvalSequence
 
@@ -65,7 +65,7 @@ def protocol_of(args: argparse.Namespace) -> Protocol:
 
 def sequences_of(args: argparse.Namespace, protocol: Protocol) -> tuple[list[EvalSequence], dict[str, Any]]:
     """The sequences of every data set given, and where each lies."""
-    from dvd.data.layouts import LAYOUTS, find_layout
+    from dvd.data.layouts import LAYOUTS
     from dvd.errors import OptionError
     from dvd.evaluate.sequences import open_sequences
 
@@ -80,7 +80,7 @@ def sequences_of(args: argparse.Namespace, protocol: Protocol) -> tuple[list[Eva
         name, equals, root = text.partition("=")
         if not equals or not root:
             raise OptionError(f"'{text}' is not NAME=ROOT, such as bonn=/data/bonn; dvd eval --list shows the names")
-        find_layout(name)
+        LAYOUTS[name]  # raises OptionError for an unknown name
         if name in roots:
             raise OptionError(f"{name} is given twice; put its sequences below one folder")
         found += open_sequences(name, root, args.split, args.per_metre, protocol.single_images)
@@ -92,7 +92,7 @@ def method_options(args: argparse.Namespace) -> MethodOptions:
     """What the methods are given; `--predicted` is the space of saved predictions."""
     from dataclasses import fields
 
-    from dvd.evaluate.methods.registry import MethodOptions
+    from dvd.evaluate.methods.base import MethodOptions
 
     named = {field.name for field in fields(MethodOptions)} - {"space"}
     return MethodOptions(space=args.predicted, **{name: getattr(args, name) for name in named})
@@ -119,7 +119,7 @@ def conditions_of(roots: dict[str, Any]) -> dict[str, Any]:
     """What a number depends on besides the method and the protocol."""
     import torch
 
-    from dvd.evaluate.speed.race import commit
+    from dvd.evaluate.race import commit
     from dvd.hardware import cpu_name
 
     machine = {"torch": torch.__version__, "processor": cpu_name(), "threads": torch.get_num_threads()}

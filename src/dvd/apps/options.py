@@ -1,4 +1,4 @@
-"""Kinds of values on the command line, each refused in one line that says what was expected."""
+"""Parsers of command-line values and the options that several commands share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OWN = "the model's own"
 
 
 class HelpWithDefaults(argparse.HelpFormatter):
-    """Names the default of every option that has one, unless its help says more of it."""
+    """Show the default of every option that has one, unless its help text mentions the default itself."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         text, default = action.help, action.default
@@ -27,11 +27,11 @@ class HelpWithDefaults(argparse.HelpFormatter):
 
 
 PARSER: dict[str, Any] = {"allow_abbrev": False, "formatter_class": HelpWithDefaults}
-"""How every command's parser is made."""
+"""Keyword arguments of every command's parser."""
 
 
 def one_of(kind: str, names: Iterable[str]) -> Callable[[str], str]:
-    """A name out of `names`; another is answered with the nearest."""
+    """Return a parser of one of `names`. It answers an unknown name with the nearest known ones."""
     known = tuple(names)
 
     def parse(text: str) -> str:
@@ -43,7 +43,7 @@ def one_of(kind: str, names: Iterable[str]) -> Callable[[str], str]:
 
 
 def size(text: str) -> tuple[int, int] | Literal["source"]:
-    """`HxW` in pixels, both at least 1, or "source"."""
+    """Parse `HxW` in pixels, both at least 1, or "source"."""
     if text == "source":
         return "source"
     match = re.fullmatch(r"(\d+)x(\d+)", text)
@@ -56,7 +56,7 @@ def size(text: str) -> tuple[int, int] | Literal["source"]:
 
 
 def count(text: str) -> int:
-    """A whole number."""
+    """Parse a whole number."""
     try:
         return int(text)
     except ValueError:
@@ -64,7 +64,7 @@ def count(text: str) -> int:
 
 
 def device(text: str) -> str:
-    """The name of a device; whether this machine has it, torch will say."""
+    """Parse the name of a device. Whether this machine has it is checked when torch is loaded."""
     from dvd.hardware import device_named
 
     try:
@@ -74,7 +74,7 @@ def device(text: str) -> str:
 
 
 def anchor(text: str) -> float:
-    """The anchor τ."""
+    """Parse the anchor τ."""
     from dvd.arguments import check_tau
 
     try:
@@ -86,12 +86,12 @@ def anchor(text: str) -> float:
 
 
 def names(text: str) -> list[str]:
-    """Names separated by commas."""
+    """Parse names separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """Which model runs (or `several` do), where, and on windows of what size: what the commands share."""
+    """Add the options for the model (or `several`), its windows, device and number format."""
     help = "a name that `dvd models` lists, or a model folder"
     if several:
         parser.add_argument("--model", nargs="+", default=["dvd-mini"], help=f"{help}; or several")
@@ -107,7 +107,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, several: bool = False) 
 
 
 def add_window_arguments(parser: argparse.ArgumentParser) -> None:
-    """On windows of what size a model runs, and where."""
+    """Add the options for size, window, overlap and device."""
     parser.add_argument(
         "--size",
         type=size,
@@ -135,16 +135,16 @@ def add_window_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_tau(parser: argparse.ArgumentParser) -> None:
-    """The anchor of the network."""
+    """Add the option for the anchor τ."""
     parser.add_argument(
         "--tau", type=anchor, help=f"anchor of the network in [0, 1] (default: {OWN}; all were trained at 0.5)"
     )
 
 
 def check_values(args: argparse.Namespace, models: Iterable[str]) -> None:
-    """Refuses window and overlap before any model is opened, as far as the models' cards can tell.
+    """Check window and overlap against the models' cards, before any weights are read and without torch.
 
-    Raises OptionError, and ModelError for a card that is damaged or a model that is not there. Imports no torch.
+    Raise OptionError for values that contradict each other, ModelError for an unknown model or a damaged card.
     """
     from dvd.backbones import registry
     from dvd.windows import choose

@@ -16,16 +16,17 @@ from dvd.names import COLORMAPS, FORMATS, RANGES, STITCHES, VALUES_AT
 
 if TYPE_CHECKING:
     from dvd.export import ExportOptions
-    from dvd.pipeline import Pipeline, Result
+    from dvd.pipeline import DVD, Result
+    from dvd.stream import StreamOptions
     from dvd.types import Shot, VideoInfo
     from dvd.video import PipeCopy
 
-READERS = {"values_at": ("npz", "png16", "exr"), "half": ("npz", "exr"), "compress": ("npz",)}
-"""Options of raw values, and the formats that read them."""
+RAW_VALUE_OPTIONS = ("values_at", "half", "compress")
+"""Options that are refused where no format is asked for that reads them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `dvd predict`."""
+    """Declare the options of `dvd predict`."""
     parser.add_argument(
         "inputs",
         nargs="+",
@@ -67,7 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source's pixels)",
     )
     parser.add_argument("--half", action="store_true", help="raw values as float16 (npz, exr)")
-    parser.add_argument("--compress", action="store_true", help="npz compressed by bzip2, without loss")
+    parser.add_argument(
+        "--compress",
+        action="store_true",
+        default=None,
+        help="npz compressed by bzip2, without loss (default: where that at least halves the file)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     parser.add_argument(
         "--report",
@@ -85,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predicts every input; those that cannot be are reported and the others go on. Exit status 2 if there was one."""
+    """Predict every input. One that fails is reported and the others go on; the exit status is then 2."""
     check_values(args, [args.model])
     announce(args.inputs, args.model)
 
@@ -100,14 +106,16 @@ def run(args: argparse.Namespace) -> int:
     results: list[Result] = []
     if inputs:
         from dvd.pipeline import load
+        from dvd.stream import StreamOptions
 
-        pipeline = load(args.model, args.device, args.dtype)
-        settings = pipeline.settings(args.size, args.window, args.overlap, args.tau, args.stitch)
-        # Rounded already, so that it is said once and not for every input.
-        args.window, args.overlap = settings.window, settings.overlap
+        model = load(args.model, args.device, args.dtype)
+        stream = StreamOptions(args.size, args.window, args.overlap, args.tau, args.stitch)
+        settled = model.settle(stream)
+        # Rounded here, so that the warning is shown once and not for every input.
+        stream = stream.but(window=settled.window, overlap=settled.overlap)
     for name, (source, info) in inputs.items():
         with _reporting(name, len(args.inputs), failed):
-            results.append(_predict(source, info, pipeline, options, args))
+            results.append(_predict(source, info, model, stream, options, args))
             print(_summary(results[-1]))
     if args.report is not None and results:
         _write_report(args.report, results)
@@ -115,14 +123,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _expanded(inputs: list[str]) -> list[str]:
-    """Replaces a pattern that matches videos by the videos, as a shell does where the pattern has no quotes."""
+    """Replace a pattern that matches videos by these videos, as a shell does with an unquoted pattern."""
     from dvd.video.sources import matching_videos
 
     return [name for source in inputs for name in (list(map(str, matching_videos(source))) or [source])]
 
 
 def export_options(args: argparse.Namespace) -> ExportOptions:
-    """What was asked for; the rest as `ExportOptions` has it."""
+    """Return the given options as `ExportOptions`; options not given keep their defaults."""
     from dvd.export import ExportOptions
 
     given = {
@@ -139,13 +147,14 @@ def export_options(args: argparse.Namespace) -> ExportOptions:
 
 
 def _refuse_unread(args: argparse.Namespace) -> None:
-    """Refuses options of raw values where no format is asked for that reads them."""
-    from dvd.export import format_of
+    """Raise OptionError for an option of raw values that no format asked for reads."""
+    from dvd.export import format_of, formats_reading
     from dvd.outputs import DEFAULT_FORMAT
 
     chosen = None if args.output.is_dir() else format_of(args.output)
     formats = args.format or [chosen or DEFAULT_FORMAT]
-    for name, readers in READERS.items():
+    for name in RAW_VALUE_OPTIONS:
+        readers = formats_reading(name)
         if getattr(args, name) and not set(readers) & set(formats):
             raise OptionError(
                 f"--{name.replace('_', '-')} is for {' and '.join(readers)}, and {', '.join(formats)} is asked for; "
@@ -156,9 +165,10 @@ def _refuse_unread(args: argparse.Namespace) -> None:
 def _checked(
     args: argparse.Namespace, options: ExportOptions
 ) -> tuple[dict[str, tuple[str | Path | PipeCopy, VideoInfo]], list[str]]:
-    """The inputs that can be read and written for, before minutes go into a model, and those that cannot.
+    """Return the inputs that can be read and whose outputs can be written, and the names of the others.
 
-    Inputs that can be read only once are copied for the look and the run.
+    This takes place before the model is loaded. Inputs that can be read only once are copied, for this check and for
+    the run.
     """
     from dvd.video import readable_again
 
@@ -170,7 +180,7 @@ def _checked(
     for source in dict.fromkeys(args.inputs):
         with _reporting(source, len(args.inputs), failed):
             again = readable_again(source)
-            info = _glance(again, args.start, args.end)
+            info = _probe(again, args.start, args.end)
             _check_outputs(source, info, args, options, taken)
             good[source] = again, info
     return good, failed
@@ -178,7 +188,7 @@ def _checked(
 
 @contextmanager
 def _reporting(source: str, count: int, failed: list[str]) -> Iterator[None]:
-    """Among several inputs, one that fails is reported and noted; a single one ends the command."""
+    """Report an input that fails and note it in `failed`; if it is the only input, let the error end the command."""
     try:
         yield
     except DVDError as error:
@@ -188,8 +198,8 @@ def _reporting(source: str, count: int, failed: list[str]) -> Iterator[None]:
         print(f"dvd: {error}", file=sys.stderr)
 
 
-def _glance(source: str | Path | PipeCopy, start: str | None, end: str | None) -> VideoInfo:
-    """What is known after the first frame; its warnings will come when the input is really read."""
+def _probe(source: str | Path | PipeCopy, start: str | None, end: str | None) -> VideoInfo:
+    """Read the first frame only, without warnings: they are shown when the whole input is read."""
     from dvd.video import open_video
 
     with hushed(), open_video(source, start, end) as video:
@@ -216,7 +226,12 @@ def _check_outputs(
 
 
 def _predict(
-    source: str | Path | PipeCopy, info: VideoInfo, pipeline: Pipeline, options: ExportOptions, args: argparse.Namespace
+    source: str | Path | PipeCopy,
+    info: VideoInfo,
+    model: DVD,
+    stream: StreamOptions,
+    options: ExportOptions,
+    args: argparse.Namespace,
 ) -> Result:
     from dvd.pipeline import predict_file
 
@@ -224,15 +239,11 @@ def _predict(
         return predict_file(
             source,
             args.output,
-            pipeline,
+            model,
             args.format,
             start=args.start,
             end=args.end,
-            size=args.size,
-            window=args.window,
-            overlap=args.overlap,
-            tau=args.tau,
-            stitch=args.stitch,
+            stream=stream,
             options=options,
             progress=progress,
         )
@@ -252,10 +263,10 @@ def _summary(result: Result) -> str:
 
 
 def _ranges(shots: list[Shot]) -> str:
-    """The frames and scales of the shots, of many only the first three."""
-    told = [f"{shot.scale[0]:.2f} … {shot.scale[1]:.2f} in frames {shot.start}–{shot.stop - 1}" for shot in shots[:3]]
+    """Return the scale ranges and frames of the shots, at most three of them."""
+    ranges = [f"{shot.scale[0]:.2f} … {shot.scale[1]:.2f} in frames {shot.start}–{shot.stop - 1}" for shot in shots[:3]]
     more = [f"{len(shots) - 3} more shots"] if len(shots) > 3 else []
-    return "; ".join([*told, *more])
+    return "; ".join([*ranges, *more])
 
 
 def _write_report(path: Path, results: list[Result]) -> None:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP stop a command as Ctrl-C does: what is finished is kept, nothing half-written is left."""
+"""SIGTERM and SIGHUP stop a command like Ctrl-C: finished work is kept, no half-written file is left."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-"""Signals that ask a program to stop; each system has some of them."""
+"""Signals that ask a program to stop; each operating system has some of them."""
 ONE_REQUEST_S = 0.5
-"""Signals this close together are one request: shells, `timeout` and terminals that close send theirs twice."""
+"""Signals this close together are one request; shells, `timeout` and closing terminals send theirs twice."""
 EXIT_STATUS = 128
 """Shells add this to a signal's number: 130 is Ctrl-C, 143 SIGTERM, 129 SIGHUP."""
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal came that asks the program to stop; whatever cleans up after Ctrl-C cleans up after this."""
+    """Raised when a signal asks the program to stop; code that cleans up after Ctrl-C also cleans up after this."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -28,10 +28,10 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Inside, the first signal of `STOPPING` raises `Stopped` in the main thread, and a later one ends the process.
+    """Raise `Stopped` in the main thread at the first signal of `STOPPING`; a later one ends the process.
 
-    A signal that the caller made this process ignore, as `nohup` does, stays ignored. The handlers of before are back
-    afterwards. Elsewhere than in the main thread nothing changes.
+    A signal that the caller made this process ignore, as `nohup` does, stays ignored. The earlier handlers are restored
+    afterwards. Outside the main thread this changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -39,16 +39,16 @@ def stopped_by_signals() -> Iterator[None]:
     request = _Request()
     known = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in known}
-    # None is a handler that was not installed from Python; it could not be put back.
+    # None is a handler that was not installed from Python, so it could not be restored.
     taken = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
     try:
         for number in taken:
-            signal.signal(number, request.come)
+            signal.signal(number, request.receive)
         yield
     except Exception:
         if request.number is None:
             raise
-        # Some libraries turn a Ctrl-C that meets them, while they are imported for one, into an error of their own.
+        # Some libraries turn a Ctrl-C, for example during their import, into an error of their own.
         raise Stopped(request.number) from None
     finally:
         for number, handler in taken.items():
@@ -56,20 +56,20 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 class _Request:
-    """The one request to stop: the first signal makes it, a later one loses patience."""
+    """One request to stop: the first signal makes it, a later one ends the process."""
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self._came_s = 0.0
+        self._received_s = 0.0
         self._process = os.getpid()
 
-    def come(self, number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a worker that was forked from here and has nothing to clean up
+    def receive(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a forked worker, which has nothing to clean up
             os._exit(EXIT_STATUS + number)
         if self.number is None:
-            self.number, self._came_s = number, time.monotonic()
+            self.number, self._received_s = number, time.monotonic()
             raise Stopped(number)
-        if time.monotonic() - self._came_s > ONE_REQUEST_S:
+        if time.monotonic() - self._received_s > ONE_REQUEST_S:
             with suppress(OSError):
                 os.write(2, b"dvd: stopped at once; unfinished files may be left\n")
             os._exit(EXIT_STATUS + number)

@@ -1,18 +1,22 @@
-"""The one protocol behind which every backbone stands, and the card that describes a model."""
+"""The protocol that every backbone follows, and the card that describes a model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dvd.errors import OptionError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from dvd.memory import ModelMemory
+
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a user should know of a model, and the settings it was made for."""
+    """A model's name and licence, and the settings it was made for."""
 
     name: str
     licence: str
@@ -30,12 +34,15 @@ class Backbone(Protocol):
     """RGB frames → latent → depth latent → disparity frames, in three steps that share one device and dtype.
 
     `time_factor` frames become one latent frame after the first, so windows hold `time_factor · n + 1` frames;
-    height and width must be multiples of `side_multiple`.
+    height and width must be multiples of `side_multiple`. A class that derives from this one inherits the traits of a
+    model that regresses depth in one pass; a sampler overrides `samples`, `conditioning` and `resampled`.
     """
 
     card: ModelCard
     time_factor: int
     side_multiple: int
+    samples: bool = False
+    """Whether depth is sampled from noise in several steps, instead of regressed in one pass at the anchor τ."""
 
     @property
     def device(self) -> torch.device: ...
@@ -43,8 +50,21 @@ class Backbone(Protocol):
     @property
     def dtype(self) -> torch.dtype: ...
 
+    def memory(
+        self,
+        size: tuple[int, int],  # noqa: ARG002
+        window: int,  # noqa: ARG002
+        dtype: torch.dtype,  # noqa: ARG002
+        device: torch.device,  # noqa: ARG002
+    ) -> ModelMemory | None:
+        """Return the bytes that windows of `window` frames at `size` (height, width) need in `dtype` on `device`.
+
+        An estimate from sizes alone (`dvd.memory`); None where nobody has measured the model.
+        """
+        return None
+
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Backbone:
-        """Moves or converts the whole backbone in place."""
+        """Move or convert the whole backbone in place."""
         ...
 
     def encode(self, rgb: Tensor) -> Tensor:
@@ -58,3 +78,19 @@ class Backbone(Protocol):
     def decode(self, latent: Tensor) -> Tensor:
         """Depth latent → `B C T H W`, nominally in [-1, 1]; the mean over C is the disparity."""
         ...
+
+    def conditioning(self, tau: float) -> dict[str, Any]:
+        """Return what a report states of the conditioning: the anchor τ, or a sampler's steps, seed and noise."""
+        return {"tau": tau}
+
+    def resampled(self, steps: int | None = None, seed: int | None = None) -> Backbone:
+        """Return the same weights with other sampling steps or another noise seed; None keeps the backbone's own.
+
+        Raise OptionError where the backbone does not sample, or where a value is out of range.
+        """
+        if steps is None and seed is None:
+            return self
+        raise OptionError(
+            f"model '{self.card.name}' predicts in one pass and reads no {'seed' if steps is None else 'steps'}; "
+            "leave it out, or name a generative model"
+        )

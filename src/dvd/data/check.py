@@ -1,4 +1,4 @@
-"""Is a data set all there and readable? What is there, what is missing, what is broken."""
+"""Check that a data set is complete and readable: list what is there, missing and broken."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from dvd.data.layouts import LayoutSource
 from dvd.data.sources import BadSample
 
 SAMPLE = 200
-"""So many frames, spread evenly over the data set, are read unless all are asked for."""
+"""Number of frames, spread evenly over the data set, that are read unless all are requested."""
 
 Watch = Callable[[list[Pair]], Iterable[Pair]]
 
 
 @dataclass
 class Report:
-    """What `inspect` found; paths are below the root, sizes are (width, height)."""
+    """Result of `inspect`; paths are relative to the root, sizes are (width, height)."""
 
     scenes: tuple[str, ...]
     absent_scenes: tuple[str, ...] | int
-    """Published scenes that are not here, or how many."""
+    """Published scenes that are not there, or their number."""
     unlisted_scenes: tuple[str, ...]
-    """Scenes that are here but not among those trained on."""
+    """Scenes that are there but excluded from training."""
     sequences: int
     frames: int
-    """Images with their depth."""
+    """Number of images with depth."""
     unlabelled: int
-    """Images without depth, and depths without image, that the data set has by design."""
+    """Number of images without depth, and depths without image, that the data set has by design."""
     missing: list[str]
     gaps: list[str]
-    """Where frame numbers jump; no clip runs across."""
+    """Jumps of frame numbers; no clip crosses one."""
     other_folders: tuple[str, ...]
     read: int = 0
     broken: list[BadSample] = field(default_factory=list)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     depth_m: tuple[float, float] = (float("inf"), 0.0)
     known: float = 0.0
-    """Mean share of the pixels with known depth, over the frames that could be read."""
+    """Mean share of pixels with known depth, over the readable frames."""
 
     @property
     def usable(self) -> bool:
-        """Whether there is a frame to train on, as far as was read."""
+        """Whether there is a frame to train on, as far as frames were read."""
         return self.frames > 0 and (self.read == 0 or len(self.broken) < self.read)
 
     @property
     def whole(self) -> bool:
-        """Whether nothing of what is here is missing or broken; scenes that were never fetched do not count."""
+        """Whether nothing is missing or broken; scenes that were never fetched do not count."""
         return self.usable and not self.missing and not self.broken
 
 
 def inspect(source: LayoutSource, every: bool = False, watch: Watch = iter) -> Report:
-    """Looks at a source and reads `SAMPLE` of its frames, or every one; `watch` sees them pass (a progress bar)."""
+    """List a source and read `SAMPLE` of its frames, or every one; `watch` wraps the iteration (a progress bar)."""
     report = _listed(source)
     pairs = [pair for sequence in source.sequences for pair in sequence.pairs if pair.whole]
     chosen = pairs if every or len(pairs) <= SAMPLE else [pairs[i] for i in _spread(len(pairs), SAMPLE)]
@@ -77,14 +77,14 @@ def inspect(source: LayoutSource, every: bool = False, watch: Watch = iter) -> R
 
 
 def absent_scenes(layout: Layout, here: Iterable[str]) -> tuple[str, ...] | int:
-    """Published scenes that are not among those here; only their number where the table does not name them."""
+    """Return the published scenes that are not in `here`; only their number where the row does not name them."""
     if isinstance(layout.scenes, int):
         return max(0, layout.scenes - len(set(here)))
     return tuple(scene for scene in layout.scenes if scene not in set(here))
 
 
 def spans(pairs: Iterable[Pair]) -> list[str]:
-    """Frame numbers in short: `000000 … 000009 (10)` for every unbroken run."""
+    """Return frame numbers in short: `000000 … 000009 (10)` for every unbroken run."""
     return [
         f"{run[0].number} … {run[-1].number} ({len(run)})" if len(run) > 1 else run[0].number
         for run in runs(tuple(pairs))
@@ -92,13 +92,13 @@ def spans(pairs: Iterable[Pair]) -> list[str]:
 
 
 def _listed(source: LayoutSource) -> Report:
-    found, layout = source.found, source.layout
+    listing, layout = source.survey, source.layout
     scenes = tuple(sorted({sequence.scene for sequence in source.sequences}))
-    bare = [pair for sequence in found.sequences for pair in sequence.pairs if not pair.whole]
+    bare = [pair for sequence in listing.sequences for pair in sequence.pairs if not pair.whole]
     lone = [
         *(f"{pair.depth}: no such depth for {pair.rgb}" for pair in bare),
-        *(f"{path}: image without depth, or a second one" for path in found.lone_images),
-        *(f"{path}: depth without image" for path in found.lone_depths),
+        *(f"{path}: image without depth, or a second one" for path in listing.lone_images),
+        *(f"{path}: depth without image" for path in listing.lone_depths),
     ]
     return Report(
         scenes=scenes,
@@ -114,10 +114,10 @@ def _listed(source: LayoutSource) -> Report:
             if layout.ordered
             for before, after in pairwise(runs(sequence.pairs))
         ],
-        other_folders=found.other_folders,
+        other_folders=listing.other_folders,
     )
 
 
 def _spread(count: int, wanted: int) -> list[int]:
-    """Evenly spaced numbers from the first to the last."""
+    """Return `wanted` evenly spaced indices from the first to the last."""
     return [round(index * (count - 1) / (wanted - 1)) for index in range(wanted)]

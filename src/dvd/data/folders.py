@@ -1,8 +1,8 @@
-"""From patterns of paths to a data set's frames: which image belongs to which depth, sequence by sequence.
+"""Find a data set's frames by patterns of paths: which image belongs to which depth, sequence by sequence.
 
-A pattern is a path with named fields, `{scene}/depth/{frame:\\d+}.png`: a field is any text within one name unless a
-regular expression follows its colon, the same text wherever it recurs, and may be nameless. The walk lists only
-folders that a pattern can match, so what else a data set holds costs nothing.
+A pattern is a path with named fields, `{scene}/depth/{frame:\\d+}.png`. A field is any text within one name, or a
+regular expression after its colon; it is the same text wherever it recurs, and its name may be empty. Only folders
+that a pattern can match are listed, so other contents of a data set cost nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Fields = Mapping[str, str]
 
 
 class Pair(NamedTuple):
-    """One frame: its number as written, and its files relative to the root. Not `whole`: the depth is not there."""
+    """One frame: its number as written, and its files relative to the root. Not `whole`: the depth is missing."""
 
     number: str
     rgb: str
@@ -37,7 +37,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameSequence:
-    """The frames of one camera in one recording, in order; `split` is the part of the data set that it belongs to."""
+    """The frames of one camera in one recording, in order; `split` is the recording's part of the data set."""
 
     name: str
     scene: str
@@ -47,11 +47,11 @@ class FrameSequence:
 
 @dataclass(frozen=True)
 class Patterns:
-    """Where a data set keeps its frames, below its root.
+    """The paths of a data set's frames below its root.
 
-    `rgb` and `depth` follow any of the `prefixes`; both name a field `frame`. `scene` and `sequence` are made of the
-    image's fields, the published `split` of the image's or its depth's. With a `tolerance`, sequences of which no two
-    names agree are paired by the numbers in them, such as time stamps in seconds, that far apart at most; an image
+    `rgb` and `depth` follow any of the `prefixes`; both have a field `frame`. `scene` and `sequence` are filled with
+    the image's fields, the published `split` with the image's or its depth's. With a `tolerance`, sequences in which no
+    names agree are paired by the numbers in them, such as time stamps in seconds, at most that far apart; an image
     without a partner is then left out.
     """
 
@@ -66,7 +66,7 @@ class Patterns:
 
 @dataclass(frozen=True)
 class Survey:
-    """What lies below a root: the sequences, and what found no partner or fits no pattern."""
+    """The contents of a root: the sequences, files without a partner, and folders that fit no pattern."""
 
     sequences: tuple[FrameSequence, ...] = ()
     lone_images: tuple[str, ...] = ()
@@ -75,8 +75,8 @@ class Survey:
 
 
 @dataclass(slots=True)
-class _Found:
-    """A file that matched: an image, or a depth."""
+class _Match:
+    """An image or a depth whose path matches a pattern."""
 
     fields: dict[str, str]
     path: str
@@ -88,24 +88,24 @@ class _Found:
 
 
 def survey(root: Path, patterns: Patterns) -> Survey:
-    """Everything below `root`, which may also be one scene, or one sequence, of the data set."""
+    """Return everything below `root`, which may also be one scene, or one sequence, of the data set."""
     shared = {prefix: _shared_folders(prefix, patterns) for prefix in patterns.prefixes}
     for drop in range(max(shared.values()) + 1):
-        images: list[_Found] = []
-        depths: list[_Found] = []
+        images: list[_Match] = []
+        depths: list[_Match] = []
         for prefix in (prefix for prefix in patterns.prefixes if drop <= shared[prefix]):
             depth_pattern = prefix + patterns.depth
             expected = "/".join(depth_pattern.split("/")[drop:])
             for fields, path in find(root, prefix + patterns.rgb, drop):
-                images.append(_Found(fields, path, expected))
-            depths += [_Found(fields, path, expected) for fields, path in find(root, depth_pattern, drop)]
+                images.append(_Match(fields, path, expected))
+            depths += [_Match(fields, path, expected) for fields, path in find(root, depth_pattern, drop)]
         if images or depths:
             return _pair(root, patterns, images, depths)
     return Survey()
 
 
 def holds(root: Path, patterns: Patterns) -> bool:
-    """Whether there is at least one image where `survey` would look; stops at the first."""
+    """Whether there is an image where `survey` would look; stops at the first."""
     return any(
         next(find(root, prefix + patterns.rgb, drop), None) is not None
         for prefix in patterns.prefixes
@@ -114,7 +114,7 @@ def holds(root: Path, patterns: Patterns) -> bool:
 
 
 def holds_both(root: Path, patterns: Patterns) -> bool:
-    """Whether there is at least one image and one depth where `survey` would look; stops at the first of each."""
+    """Whether there are an image and a depth where `survey` would look; stops at the first of each."""
     return any(
         all(next(find(root, prefix + side, drop), None) is not None for side in (patterns.rgb, patterns.depth))
         for prefix in patterns.prefixes
@@ -123,9 +123,9 @@ def holds_both(root: Path, patterns: Patterns) -> bool:
 
 
 def nearest_folder(root: Path, pattern: str) -> tuple[str, str]:
-    """The deepest folder below `root` that fits the beginning of a pattern, and the name that it lacks.
+    """Return the deepest folder below `root` that fits the beginning of a pattern, and the name that it lacks.
 
-    The folder is a path below the root, "" for the root itself; the name is written as `fill` does.
+    The folder is a path below the root, "" for the root itself; the name is written as by `fill`.
     """
     parts = pattern.split("/")
     below, known = "", dict[str, str]()
@@ -143,7 +143,7 @@ def nearest_folder(root: Path, pattern: str) -> tuple[str, str]:
 
 
 def find(root: Path, pattern: str, drop: int = 0) -> Iterator[tuple[dict[str, str], str]]:
-    """(fields, path below `root`) of all files that match, in the order of their names.
+    """Yield (fields, path below `root`) of all files that match, in the order of their names.
 
     The pattern's first `drop` folders are `root` and those above it.
     """
@@ -161,7 +161,7 @@ def find(root: Path, pattern: str, drop: int = 0) -> Iterator[tuple[dict[str, st
 
 
 def fill(pattern: str, fields: Fields) -> str:
-    """The path that a pattern stands for: unknown fields as `*`, nameless ones as their first alternative."""
+    """Fill a pattern with fields; unknown fields become `*`, nameless ones their first alternative."""
 
     def value(match: re.Match[str]) -> str:
         return fields.get(match[1], "*") if match[1] else match[2].split("|")[0]
@@ -170,22 +170,22 @@ def fill(pattern: str, fields: Fields) -> str:
 
 
 def runs(pairs: tuple[Pair, ...]) -> list[tuple[Pair, ...]]:
-    """Splits a sequence where its numbers jump: by twice their usual step or more."""
-    places = [position(pair.number) for pair in pairs]
-    steps = [after[1] - before[1] for before, after in pairwise(places)]
+    """Split a sequence where its numbers jump by at least twice their usual step."""
+    positions = [position(pair.number) for pair in pairs]
+    steps = [after[1] - before[1] for before, after in pairwise(positions)]
     if not steps:
         return [pairs] if pairs else []
     usual = sorted(steps)[len(steps) // 2]
     cuts = [
         index + 1
         for index, step in enumerate(steps)
-        if step >= 2 * usual > 0 or places[index][0] != places[index + 1][0]
+        if step >= 2 * usual > 0 or positions[index][0] != positions[index + 1][0]
     ]
     return [pairs[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(pairs)], strict=True)]
 
 
 def position(number: str) -> tuple[str, float]:
-    """What stands before the last number of a name, and that number: frames sort by it, `2` before `10`."""
+    """Return the text before the last number of a name and that number: a sort key, `2` before `10`."""
     match = LAST_NUMBER.fullmatch(number)
     return (match[1], float(match[2])) if match else (number, 0.0)
 
@@ -206,9 +206,9 @@ def _descend(
 
 
 def _entries(folder: Path, only: str | None) -> list[tuple[str, bool]]:
-    """(name, is it a folder) of what a folder holds, or of one entry; hidden files (macOS's `._x.png`) are no data.
+    """Return (name, whether it is a folder) of a folder's entries, or of one, without hidden files (macOS's `._x.png`).
 
-    What cannot be listed (a disk's `lost+found`, say) is named in the log, and is no obstacle to the rest.
+    A folder that cannot be listed (such as a disk's `lost+found`) is left out with a warning in the log.
     """
     try:
         if only is not None:
@@ -227,20 +227,20 @@ def _bound(part: str, fields: Fields) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=4096)
 def _expression(part: str, bound: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
-    """One folder's or file's name as a regular expression, fields that are known already being their text."""
+    """Return the regular expression for one name of a path; `bound` are the fields whose text is known."""
     known = {name: re.escape(value) for name, value in bound}
     text, last = "", 0
     for match in FIELD.finditer(part):
-        name, what = match[1], match[2] or ".+"
+        name, expression = match[1], match[2] or ".+"
         text += re.escape(part[last : match.start()])
-        text += known.get(name) or (f"(?P<{name}>{what})" if name else f"(?:{what})")
+        text += known.get(name) or (f"(?P<{name}>{expression})" if name else f"(?:{expression})")
         if name:
             known.setdefault(name, f"(?P={name})")
         last = match.end()
     return re.compile(text + re.escape(part[last:]))
 
 
-def _pair(root: Path, patterns: Patterns, images: list[_Found], depths: list[_Found]) -> Survey:
+def _pair(root: Path, patterns: Patterns, images: list[_Match], depths: list[_Match]) -> Survey:
     shared = sorted(_names(patterns, patterns.rgb) & _names(patterns, patterns.depth))
     without_frame = [name for name in shared if name != "frame"]
     partner = {_key(depth.fields, shared): depth for depth in depths}
@@ -263,7 +263,7 @@ def _pair(root: Path, patterns: Patterns, images: list[_Found], depths: list[_Fo
         pairs.sort(key=lambda pair: position(pair.number))
         split = fill(patterns.split, {**labels, **first})
         sequences.append(FrameSequence(name, fill(patterns.scene, first), tuple(pairs), split))
-    tops = {found.path.split("/")[0] for found in (*images, *depths)}
+    tops = {match.path.split("/")[0] for match in (*images, *depths)}
     return Survey(
         tuple(sorted(sequences, key=lambda sequence: sequence.name)),
         tuple(lone_images),
@@ -272,9 +272,9 @@ def _pair(root: Path, patterns: Patterns, images: list[_Found], depths: list[_Fo
     )
 
 
-def _grouped(patterns: Patterns, images: list[_Found], doubled: list[str]) -> dict[str, list[_Found]]:
-    """Images by sequence; a second image of one frame (`0.png` beside `0.jpg`) goes to `doubled`."""
-    groups: dict[str, dict[str, _Found]] = defaultdict(dict)
+def _grouped(patterns: Patterns, images: list[_Match], doubled: list[str]) -> dict[str, list[_Match]]:
+    """Group images by sequence; append second images of one frame (`0.png` beside `0.jpg`) to `doubled`."""
+    groups: dict[str, dict[str, _Match]] = defaultdict(dict)
     for image in images:
         frames = groups[fill(patterns.sequence, image.fields)]
         if image.number in frames:
@@ -283,29 +283,29 @@ def _grouped(patterns: Patterns, images: list[_Found], doubled: list[str]) -> di
     return {name: list(frames.values()) for name, frames in groups.items()}
 
 
-def _by_number(images: list[_Found], depths: dict[str, str], tolerance: float, lone: list[str]) -> list[Pair]:
-    """The images whose number is near a depth's, which leaves `depths`; the others' paths go to `lone`."""
+def _by_number(images: list[_Match], depths: dict[str, str], tolerance: float, lone: list[str]) -> list[Pair]:
+    """Pair images with the depths of nearby numbers, which are removed from `depths`; append other images to `lone`."""
     matched = nearest([image.number for image in images], list(depths), tolerance)
     if matched:
         lone += [image.path for image in images if image.number not in matched]
     return [_joined(image, depths.pop(matched[image.number])) for image in images if image.number in matched]
 
 
-def _joined(image: _Found, depth: str | None) -> Pair:
+def _joined(image: _Match, depth: str | None) -> Pair:
     return Pair(image.number, image.path, depth or fill(image.depth_pattern, image.fields), depth is not None)
 
 
 def nearest(images: list[str], depths: list[str], tolerance: float) -> dict[str, str]:
-    """Image → depth whose numbers are nearest, at most `tolerance` apart; the closest pairs first, each used once."""
-    places = sorted((position(depth)[1], depth) for depth in depths)
+    """Map images to depths of the nearest numbers, at most `tolerance` apart: closest pairs first, each used once."""
+    numbered = sorted((position(depth)[1], depth) for depth in depths)
     candidates = []
     for image in images:
-        place = position(image)[1]
-        begin = bisect_left(places, (place - tolerance, ""))
-        for other, depth in places[begin:]:
-            if other > place + tolerance:
+        number = position(image)[1]
+        begin = bisect_left(numbered, (number - tolerance, ""))
+        for other, depth in numbered[begin:]:
+            if other > number + tolerance:
                 break
-            candidates.append((abs(other - place), image, depth))
+            candidates.append((abs(other - number), image, depth))
     matched: dict[str, str] = {}
     taken: set[str] = set()
     for _, image, depth in sorted(candidates):
@@ -316,9 +316,9 @@ def nearest(images: list[str], depths: list[str], tolerance: float) -> dict[str,
 
 
 def _shared_folders(prefix: str, patterns: Patterns) -> int:
-    """How many leading folders images and depths have in common: a root may lie so far down."""
+    """Return how many leading folders images and depths share; a root may be that many folders further down."""
     image, depth = ((prefix + side).split("/")[:-1] for side in (patterns.rgb, patterns.depth))
-    return next((place for place, (a, b) in enumerate(zip(image, depth, strict=False)) if a != b), len(image))
+    return next((index for index, (a, b) in enumerate(zip(image, depth, strict=False)) if a != b), len(image))
 
 
 def _names(patterns: Patterns, side: str) -> set[str]:

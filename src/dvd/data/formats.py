@@ -1,7 +1,7 @@
-"""One small reader per file format: a path → an image, a map of depth or flow, or BadSample that names the file.
+"""One small reader for each file format of images, depth and flow; each raises BadSample with the file's name.
 
-Depth readers take how many stored units make a metre and give float32 `H W` in metres, whatever the values mean
-(0, NaN and far planes are the layout's business). Nothing is rotated by EXIF: depth lies on the stored pixels.
+Depth readers take the number of stored units per metre and return float32 `H W` in metres. They do not interpret 0, NaN
+or far planes: layouts do. EXIF does not rotate images, because depth is aligned with the stored pixels.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ DepthReader = Callable[[Path, float], np.ndarray]
 """(path, stored units per metre) → float32 `H W` in metres."""
 
 DPT_TAG = 202021.25
-"""What every Sintel .dpt, .cam and .flo begins with, as float32."""
+"""The first float32 of every Sintel .dpt, .cam and .flo."""
 
 KNOWN_FLOW = 1e9
-"""What is larger in a .flo is no motion but "unknown", and so is NaN (Middlebury's flow code)."""
+"""Larger values in a .flo mean "unknown", and so does NaN (Middlebury's flow code)."""
 
 EXR_TAG = b"\x76\x2f\x31\x01"
 
@@ -34,11 +34,11 @@ SPOILT: tuple[type[Exception], ...] = (
     *(OSError, ValueError, KeyError, EOFError, SyntaxError, MemoryError, struct.error, zlib.error, BadZipFile),
     Image.DecompressionBombError,
 )
-"""What libraries raise for a file that is truncated or is not what its name says."""
+"""Exceptions that libraries raise for a file that is truncated or of another format than its name says."""
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """An image as `H W 3` uint8; gray and palettes become RGB, alpha is dropped."""
+    """Read an image as `H W 3` uint8; gray and palettes become RGB, alpha is dropped."""
     with reading(path), Image.open(path) as image:
         if image.mode.startswith("I") or image.mode == "F":
             raise BadSample(str(path), f"holds one channel of type {image.mode}, which is no RGB image; is it depth?")
@@ -46,7 +46,7 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def read_png16(path: Path, per_metre: float) -> np.ndarray:
-    """16-bit gray PNG."""
+    """Read a 16-bit gray PNG."""
     with reading(path), Image.open(path) as image:
         if not image.mode.startswith("I"):
             raise BadSample(str(path), f"is {image.mode}, not 16-bit gray; 8 bits are too few for depth")
@@ -54,7 +54,7 @@ def read_png16(path: Path, per_metre: float) -> np.ndarray:
 
 
 def read_npy(path: Path, per_metre: float) -> np.ndarray:
-    """NumPy array of floats, or of integers of 16 bits or more."""
+    """Read a NumPy array of floats, or of integers of 16 bits or more."""
     with reading(path):
         values = np.load(path, allow_pickle=False)
         if not isinstance(values, np.ndarray):
@@ -64,63 +64,63 @@ def read_npy(path: Path, per_metre: float) -> np.ndarray:
 
 
 def read_masked_npy(path: Path, per_metre: float) -> np.ndarray:
-    """DIODE's depth: an array, and beside `NAME.npy` its mask `NAME_mask.npy`; 0 where the mask is 0."""
-    beside = path.with_name(f"{path.stem}_mask.npy")
+    """Read DIODE's depth: the array `NAME.npy` with its mask `NAME_mask.npy`; 0 where the mask is 0."""
+    mask_path = path.with_name(f"{path.stem}_mask.npy")
     depth_m = read_npy(path, per_metre)
-    with reading(beside):
-        mask = np.load(beside, allow_pickle=False)
+    with reading(mask_path):
+        mask = np.load(mask_path, allow_pickle=False)
     if mask.shape != depth_m.shape:
-        raise BadSample(str(beside), f"has shape {mask.shape}, and its depth {depth_m.shape}")
+        raise BadSample(str(mask_path), f"has shape {mask.shape}, and its depth {depth_m.shape}")
     return np.where(mask > 0, depth_m, np.float32(0))
 
 
 def read_npz(path: Path, per_metre: float, key: str | None = None) -> np.ndarray:
-    """The array `key` of a NumPy archive, or its only one."""
+    """Read the array `key` of a NumPy archive, or its only array."""
     with reading(path):
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise BadSample(str(path), "is a bare array, not an archive")
         with archive:
-            return metres(path, archive[_one(path, archive.files, key)], per_metre)
+            return metres(path, archive[_choose(path, archive.files, key)], per_metre)
 
 
 def read_hdf5(path: Path, per_metre: float, key: str = "dataset") -> np.ndarray:
-    """The data set `key` of an HDF5 file; OptionError where h5py is not installed."""
+    """Read the data set `key` of an HDF5 file. Raise OptionError where h5py is not installed."""
     try:
         import h5py
     except ImportError as error:
         raise OptionError("hdf5 files need h5py; pip install 'dvd-depth[train]'") from error
     with reading(path, TypeError, RuntimeError), h5py.File(path, "r") as file:
-        return metres(path, file[_one(path, list(file), key)][()], per_metre)
+        return metres(path, file[_choose(path, list(file), key)][()], per_metre)
 
 
 def read_dpt(path: Path, per_metre: float) -> np.ndarray:
-    """Sintel's depth, one float a pixel."""
+    """Read Sintel's depth, one float per pixel."""
     return metres(path, _read_tagged(path, ".dpt", 1), per_metre)
 
 
 def read_flo(path: Path) -> np.ndarray:
-    """Optical flow of Sintel and Middlebury: `H W 2` float32, pixels to the right and down, NaN where unknown."""
+    """Read flow of Sintel or Middlebury: `H W 2` float32, pixels to the right and down, NaN where unknown."""
     flow = _read_tagged(path, ".flo", 2)
     return np.where((np.abs(flow) <= KNOWN_FLOW).all(axis=-1, keepdims=True), flow, np.float32(np.nan))
 
 
 def read_exr(path: Path, per_metre: float, channel: str | None = None) -> np.ndarray:
-    """The channel of an OpenEXR file, or its only one; OptionError where OpenEXR is not installed."""
+    """Read `channel` of an OpenEXR file, or its only channel. Raise OptionError where OpenEXR is not installed."""
     try:
         import OpenEXR
     except ImportError as error:
         raise OptionError("exr files need the OpenEXR library; pip install 'dvd-depth[exr]'") from error
     with reading(path), path.open("rb") as opened:
-        if opened.read(4) != EXR_TAG:  # the library would write of it on stderr
+        if opened.read(4) != EXR_TAG:  # the library itself would print about it on stderr
             raise BadSample(str(path), "is not an OpenEXR file")
     with reading(path, RuntimeError), OpenEXR.File(str(path), separate_channels=True) as file:
         channels = file.channels()
-        return metres(path, channels[_one(path, list(channels), channel)].pixels, per_metre)
+        return metres(path, channels[_choose(path, list(channels), channel)].pixels, per_metre)
 
 
 def read_bare(path: Path, per_metre: float) -> np.ndarray:
-    """ETH3D's depth: little-endian float32 without a header, as `1 N`; only the image knows its height and width."""
+    """Read ETH3D's depth as `1 N`: little-endian float32 without a header; the image has its height and width."""
     with reading(path):
         raw = path.read_bytes()
         if not raw or len(raw) % 4:
@@ -132,13 +132,13 @@ BY_ENDING: dict[str, DepthReader] = {".png": read_png16, ".npz": read_npz, ".npy
 
 
 def read_by_ending(path: Path, per_metre: float) -> np.ndarray:
-    """16-bit PNG, or a NumPy array or archive, as the file's name says."""
+    """Read a 16-bit PNG, or a NumPy array or archive, by the file's ending."""
     return BY_ENDING[path.suffix.lower()](path, per_metre)
 
 
 @contextmanager
 def reading(path: Path, *more: type[Exception]) -> Iterator[None]:
-    """Turns whatever a library raises over a file into BadSample."""
+    """Turn a library's exceptions about a file into BadSample."""
     try:
         yield
     except (*SPOILT, *more) as error:
@@ -149,7 +149,7 @@ def reading(path: Path, *more: type[Exception]) -> Iterator[None]:
 
 
 def _read_tagged(path: Path, ending: str, channels: int) -> np.ndarray:
-    """`H W C` float32: the tag, int32 width and height, then rows of `channels` floats a pixel, all little-endian."""
+    """Read `H W C` float32 after the tag and int32 width and height, all little-endian."""
     with reading(path):
         raw = path.read_bytes()
         tag, width, height = struct.unpack("<fii", raw[:12])
@@ -161,8 +161,8 @@ def _read_tagged(path: Path, ending: str, channels: int) -> np.ndarray:
         return np.frombuffer(raw, "<f4", offset=12).reshape(height, width, channels)
 
 
-def _one(path: Path, names: list[str], wanted: str | None) -> str:
-    """The wanted name, or the only one."""
+def _choose(path: Path, names: list[str], wanted: str | None) -> str:
+    """Return the wanted name, or the only one. Raise BadSample where there is none."""
     if wanted in names:
         return wanted
     if wanted is None and len(names) == 1:
@@ -172,7 +172,7 @@ def _one(path: Path, names: list[str], wanted: str | None) -> str:
 
 
 def metres(path: Path, values: np.ndarray, per_metre: float) -> np.ndarray:
-    """Stored values → float32 `H W` in metres; a last axis of one channel is dropped."""
+    """Convert stored values to float32 `H W` in metres; a last axis of one channel is dropped."""
     values = np.asarray(values)
     if values.ndim == 3 and values.shape[-1] == 1:
         values = values[..., 0]

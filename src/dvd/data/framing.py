@@ -1,4 +1,4 @@
-"""From a stored frame to the one that is used: a crop, then a size; and which part of it counts in an evaluation."""
+"""Crop and resize a stored frame to the one that is used, and select the part of it that is evaluated."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Framing:
-    """How a data set's frames are cut, as published results on it do.
+    """How a data set's frames are cropped and resized, as published results on it do.
 
-    `crop` keeps that height and width, at the bottom and in the middle; `resize` brings what is left to one height
-    and width, colour bilinear, depth to the nearest pixel, so that no depth is invented between two surfaces.
-    `counted` is the part that is evaluated, as fractions (top, bottom, left, right) of the frame that is used. With
-    `own_colour_size`, colour is stored at another resolution than depth, of the same shape to 2 %, and is resized to
-    that of the depth.
+    `crop` keeps that height and width at the bottom centre. `resize` then scales to one height and width, colour
+    bilinear, depth to the nearest pixel, so that no depth is invented between two surfaces. `counted` is the evaluated
+    part, as fractions (top, bottom, left, right) of the frame that is used. With `own_colour_size`, colour is stored at
+    another resolution than depth, with the same aspect to 2 %, and is resized to the depth's.
     """
 
     crop: Size | None = None
@@ -34,7 +33,7 @@ class Framing:
             raise ValueError(f"crop {self.crop} is in pixels of the depth, and colour has a size of its own")
 
     def flaw(self, rgb: Size, depth: Size) -> str:
-        """Why an image and a depth of those stored sizes are not one frame; "" where they are."""
+        """Return why an image and a depth of those stored sizes are not one frame; "" where they are."""
         shapes_agree = abs(rgb[1] * depth[0] / (rgb[0] * depth[1]) - 1) <= 0.02
         if rgb != depth and not (self.own_colour_size and shapes_agree):
             return f"is {size_text(depth)}, and its image {size_text(rgb)}"
@@ -43,22 +42,22 @@ class Framing:
         return ""
 
     def size(self, stored: Size) -> Size:
-        """The height and width that a stored depth is used at."""
+        """Return the height and width of the frame that is used, for a stored depth's."""
         return self.resize or self.crop or stored
 
     def rgb(self, image: np.ndarray, depth: Size) -> np.ndarray:
-        """`H W 3` uint8 as stored → as used, where its depth is stored with height and width `depth`."""
+        """Crop and resize a stored `H W 3` uint8 image, whose depth is stored with height and width `depth`."""
         cut = image[self._window(depth)] if self.crop else image
         return _resized(cut, self.size(depth))
 
     def depth(self, depth_m: np.ndarray) -> np.ndarray:
-        """`H W` as stored → as used."""
+        """Crop and resize a stored `H W` depth."""
         return self._sampled(depth_m)
 
     def flow(self, flow: np.ndarray) -> np.ndarray:
-        """`H W 2`, pixels to the right and down, as stored → as used, in pixels of the frame that is used.
+        """Crop and resize a stored flow `H W 2`, pixels to the right and down; the result is in pixels of its own size.
 
-        Of the nearest pixel, as depth is: a mean of two motions is that of neither surface.
+        Sampled at the nearest pixel like depth, because the mean of two motions belongs to neither surface.
         """
         rows, columns = self._window(flow.shape[:2])
         height, width = self.size(flow.shape[:2])
@@ -66,16 +65,16 @@ class Framing:
         return self._sampled(flow) * np.array(scale, np.float32)
 
     def counts(self, size: Size) -> np.ndarray:
-        """`H W` bool: the part of a frame of that size that is evaluated."""
+        """Return `H W` bool, the evaluated part of a frame of that size."""
         mask = np.zeros(size, bool)
         top, bottom, left, right = self.counted or (0, 1, 0, 1)
-        # Truncated, as the published evaluations do; a hundredth of a pixel allows for the fractions' rounding.
+        # Truncated as in published evaluations; a hundredth of a pixel allows for the fractions' rounding.
         rows = slice(*(int(side * size[0] + 0.01) for side in (top, bottom)))
         mask[rows, slice(*(int(side * size[1] + 0.01) for side in (left, right)))] = True
         return mask
 
     def intrinsics(self, matrix: np.ndarray, of: Size, depth: Size) -> np.ndarray:
-        """3 × 3 for images of height and width `of` → for the frame that is used, where depth is stored at `depth`."""
+        """Convert 3 × 3 intrinsics of images of size `of` to the frame that is used; `depth` is the stored size."""
         matrix = _scaled(matrix, of, depth)
         rows, columns = self._window(depth)
         matrix[:2, 2] -= columns.start, rows.start
@@ -83,7 +82,7 @@ class Framing:
         return _scaled(matrix, cut, self.size(depth))
 
     def describe(self) -> str:
-        """In words; "" where frames are used as they are stored."""
+        """Return the framing in words; "" where frames are used as stored."""
         parts = []
         if self.own_colour_size and not self.resize:
             parts.append("colour resized to the depth's size")
@@ -97,7 +96,7 @@ class Framing:
         return ", ".join(parts)
 
     def _sampled(self, values: np.ndarray) -> np.ndarray:
-        """`H W` or `H W C` as stored → as used, each pixel one of those that were there."""
+        """Crop and resize stored `H W` or `H W C` values to the nearest pixel."""
         cut = values[self._window(values.shape[:2])]
         old = cut.shape[:2]
         if self.resize in (None, old):
@@ -112,12 +111,12 @@ class Framing:
 
 
 def size_text(size: tuple[int, ...]) -> str:
-    """`width × height` of a shape that begins with height and width."""
+    """Return `width × height` of a shape that begins with height and width."""
     return f"{size[1]} × {size[0]}"
 
 
 def _resized(image: np.ndarray, size: Size) -> np.ndarray:
-    """`H W 3` uint8, bilinear with half-pixel centres; smoothed first where a side shrinks to less than half."""
+    """Resize `H W 3` uint8 bilinearly with half-pixel centres; smooth first where a side shrinks to less than half."""
     if image.shape[:2] == size:
         return image
     planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float()
@@ -126,12 +125,12 @@ def _resized(image: np.ndarray, size: Size) -> np.ndarray:
 
 
 def _nearest(old: int, new: int) -> np.ndarray:
-    """For every new pixel, the old one in which its centre lies."""
+    """Return, for every new pixel, the old pixel that contains its centre."""
     return ((2 * np.arange(new) + 1) * old) // (2 * new)
 
 
 def _scaled(matrix: np.ndarray, old: Size, new: Size) -> np.ndarray:
-    """Intrinsics after a resize with half-pixel centres; the centre of the first pixel is (0, 0)."""
+    """Return intrinsics after a resize with half-pixel centres; the centre of the first pixel is (0, 0)."""
     (down, across) = (a / b for a, b in zip(new, old, strict=True))
     scaled = matrix.astype(np.float64)
     scaled[0] *= across

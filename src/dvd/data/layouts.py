@@ -1,18 +1,18 @@
-"""The data sets in their original layouts: one table, and the source of clips that reads any of its rows.
+"""The table of data sets in their original layouts, and the source of clips that reads any of its rows.
 
-A row says where images and depths lie, how depth is stored and which depths count. What differs between data sets is
-data (`rows/`); code differs only by file format (`formats.py`, `poses.py`).
+A row says where images and depths are, how depth is stored and which depths count. Data sets differ in data (`rows/`);
+code differs only by file format (`formats.py`, `poses.py`). A package adds data sets with `register_layout`, or with
+entry points of the group `dvd.layouts`, each of which names a `Layout`.
 """
 
 from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -23,35 +23,37 @@ from dvd.data.layout import Frame, Layout, in_range, read_frame, to_disparity, w
 from dvd.data.rows.evaluation import EVALUATION
 from dvd.data.rows.training import TRAINING
 from dvd.data.sources import BadSample, RawClip
-from dvd.errors import InputError, OptionError, unknown
+from dvd.errors import InputError, OptionError
+from dvd.plugins import Plugins
 
 Split = Literal["training", "held-out", "all"]
-"""The scenes to train on, the published ones beside them, or both; a data set without such scenes trains on all."""
+"""The scenes to train on, the other published scenes, or both; a data set without such a split trains on all."""
 
 LISTED = 6
-"""So many names of what a folder holds are shown."""
+"""Number of names shown of a folder's contents."""
 
-LAYOUTS: Mapping[str, Layout] = MappingProxyType({layout.name: layout for layout in (*TRAINING, *EVALUATION)})
+LAYOUTS: Plugins[Layout] = Plugins(
+    "data set", {layout.name: layout for layout in (*TRAINING, *EVALUATION)}, group="dvd.layouts"
+)
+"""Every known data set by name."""
 
 
-def find_layout(name: str) -> Layout:
-    """The row of that name; OptionError with the nearest names where there is none."""
-    if name not in LAYOUTS:
-        raise OptionError(unknown("data set", name, LAYOUTS))
-    return LAYOUTS[name]
+def register_layout(layout: Layout) -> None:
+    """Add a data set, so that evaluation, training and `dvd data` know it. Raise OptionError if its name is taken."""
+    LAYOUTS.register(layout.name, layout)
 
 
 class LayoutSource:
     """Clips of a data set in its original layout; implements `Source`.
 
-    `sequences` are those of the split; `found` is all that was found.
+    `sequences` are those of the split; `survey` is everything below the root.
     """
 
-    def __init__(self, layout: Layout, root: Path, found: Survey, split: Split, per_metre: float) -> None:
-        self.name, self.layout, self.root, self.found, self.per_metre = layout.name, layout, root, found, per_metre
+    def __init__(self, layout: Layout, root: Path, listing: Survey, split: Split, per_metre: float) -> None:
+        self.name, self.layout, self.root, self.survey, self.per_metre = layout.name, layout, root, listing, per_metre
         self.sequences: tuple[FrameSequence, ...] = tuple(
             sequence
-            for sequence in _labelled(found, layout)
+            for sequence in _labelled(listing, layout)
             if split == "all" or _is_trained_on(sequence, layout) == (split == "training")
         )
         self._runs = [
@@ -60,12 +62,12 @@ class LayoutSource:
         self._ends: dict[int, list[int]] = {}
 
     def count(self, frames: int) -> int:
-        """How many clips of `frames` neighbouring frames there are; of several, none where no two are neighbours."""
+        """Return the number of clips of `frames` neighbouring frames; 0 for videos of a data set of single images."""
         ends = self._clip_ends(frames)
         return ends[-1] if ends else 0
 
     def clip(self, index: int, frames: int) -> RawClip:
-        """The clip with that number, disparity in 1 / metres; BadSample where a file is no good."""
+        """Return the clip of that index, disparity in 1 / metres. Raise BadSample for an unusable file."""
         ends = self._clip_ends(frames)
         run = bisect_right(ends, index)
         start = index - (ends[run - 1] if run else 0)
@@ -73,9 +75,9 @@ class LayoutSource:
         return RawClip(rgb, *to_disparity(depth_m, self.layout))
 
     def read(self, pairs: Sequence[Pair]) -> tuple[np.ndarray, np.ndarray]:
-        """RGB `T H W 3` uint8 and planar depth `T H W` float32 in metres, NaN where unknown.
+        """Return RGB `T H W 3` uint8 and planar depth `T H W` float32 in metres, NaN where unknown.
 
-        Raises BadSample for what is missing, damaged, not finite, of different sizes, or holds no depth to use.
+        Raise BadSample for files that are missing, damaged, not finite, of different sizes, or without usable depth.
         """
         frames = [self.frame(pair) for pair in pairs]
         for pair, frame in zip(pairs, frames, strict=True):
@@ -91,11 +93,11 @@ class LayoutSource:
         return np.stack([frame.rgb for frame in frames]), depths
 
     def frame(self, pair: Pair) -> Frame:
-        """One frame, whatever its depths are (see `read_frame`)."""
+        """Return one frame, whatever its depths are (see `read_frame`)."""
         return read_frame(self.root, pair, self.layout, self.per_metre)
 
     def _clip_ends(self, frames: int) -> list[int]:
-        """How many clips there are up to the end of each run."""
+        """Return the number of clips up to the end of each run."""
         if frames < 1 or (frames > 1 and not self.layout.ordered):
             return []
         if frames not in self._ends:
@@ -104,12 +106,12 @@ class LayoutSource:
 
 
 def open_source(name: str, root: Path | str, split: Split = "training", per_metre: float | None = None) -> LayoutSource:
-    """The data set `name` below `root`, listed but not read; `per_metre` in place of the layout's own units.
+    """Open the data set `name` below `root`: list its files, read none; `per_metre` replaces the layout's units.
 
-    `root` may also be one scene, or one sequence, of the data set. Raises OptionError for an unknown name, InputError
-    where nothing usable is found, with the layout that was looked for.
+    `root` may also be one scene, or one sequence, of the data set. Raise OptionError for an unknown name, and
+    InputError, with the expected layout, where nothing usable is found.
     """
-    layout, root = find_layout(name), Path(root)
+    layout, root = LAYOUTS[name], Path(root)
     if per_metre is not None and per_metre <= 0:
         raise OptionError(f"{per_metre:g} stored units per metre make no sense; give 1000 for millimetres")
     if not root.is_dir():
@@ -117,12 +119,12 @@ def open_source(name: str, root: Path | str, split: Split = "training", per_metr
         raise InputError(f"{root} {what}; give the folder that holds {_expected(layout)}")
     if not os.access(root, os.R_OK | os.X_OK):
         raise InputError(f"{root} cannot be listed; check its permissions")
-    layout, found = _find(layout, root)
-    if not any(pair.whole for sequence in found.sequences for pair in sequence.pairs):
-        raise InputError(_nothing(layout, root, found))
-    source = LayoutSource(layout, root, found, split, per_metre or layout.per_metre)
+    layout, listing = _find(layout, root)
+    if not any(pair.whole for sequence in listing.sequences for pair in sequence.pairs):
+        raise InputError(_no_frames_reason(layout, root, listing))
+    source = LayoutSource(layout, root, listing, split, per_metre or layout.per_metre)
     if not source.sequences:
-        there = ", ".join(sorted({sequence.scene for sequence in found.sequences}))
+        there = ", ".join(sorted({sequence.scene for sequence in listing.sequences}))
         if split == "held-out":
             raise InputError(f"{root} holds only {there}, which {name} trains on; add a scene to hold out")
         wanted = ", ".join(layout.training or ("the folder train",))
@@ -135,12 +137,12 @@ def _is_trained_on(sequence: FrameSequence, layout: Layout) -> bool:
 
 
 def _find(layout: Layout, root: Path) -> tuple[Layout, Survey]:
-    """The survey of `root`, and the row that reads it: another one where frames are arranged or packed otherwise."""
+    """Return the row that reads `root` (`layout`, one of its forms or its packed form) and the survey of `root`."""
     layout = _form_of(layout, root)
-    found = survey(root, layout.paths)
+    listing = survey(root, layout.paths)
     packed = layout.packed
-    if packed is None or found.sequences or not (root / packed.file).is_file():
-        return layout, found
+    if packed is None or listing.sequences or not (root / packed.file).is_file():
+        return layout, listing
     return (
         replace(layout, read_rgb=packed.read_rgb, read=packed.read, per_metre=packed.per_metre),
         packed.survey(root),
@@ -148,19 +150,19 @@ def _find(layout: Layout, root: Path) -> tuple[Layout, Survey]:
 
 
 def _form_of(layout: Layout, root: Path) -> Layout:
-    """The first form of the data set of which there are images and depths; else one of which there are images."""
+    """Return the first form of the data set with images and depths there, else the first with images."""
     forms = (layout, *layout.forms)
     whole = (form for form in forms if holds_both(root, form.paths))
     half = (form for form in forms if holds(root, form.paths))
     return next(whole, None) or next(half, layout)
 
 
-def _labelled(found: Survey, layout: Layout) -> tuple[FrameSequence, ...]:
+def _labelled(listing: Survey, layout: Layout) -> tuple[FrameSequence, ...]:
     """The sequences that were found; only their frames with depth where the data set has others by design."""
     if not layout.some_unlabelled:
-        return found.sequences
+        return listing.sequences
     whole = (
-        replace(sequence, pairs=tuple(pair for pair in sequence.pairs if pair.whole)) for sequence in found.sequences
+        replace(sequence, pairs=tuple(pair for pair in sequence.pairs if pair.whole)) for sequence in listing.sequences
     )
     return tuple(sequence for sequence in whole if sequence.pairs)
 
@@ -170,23 +172,23 @@ def _expected(layout: Layout) -> str:
     return f"{layout.name} frames, such as ROOT/{image} with ROOT/{depth}"
 
 
-def _nothing(layout: Layout, root: Path, found: Survey) -> str:
-    images = sum(len(sequence.pairs) for sequence in found.sequences) + len(found.lone_images)
+def _no_frames_reason(layout: Layout, root: Path, listing: Survey) -> str:
+    images = sum(len(sequence.pairs) for sequence in listing.sequences) + len(listing.lone_images)
     if images:
         return (
             f"{root} holds {images} images of {layout.name} but no depth that belongs to them; looked for "
-            f"{root / found.sequences[0].pairs[0].depth}{_above(layout, root)}"
+            f"{root / listing.sequences[0].pairs[0].depth}{_above(layout, root)}"
         )
-    if found.lone_depths:
+    if lone := listing.lone_depths:
         return (
-            f"{root} holds {len(found.lone_depths)} depths of {layout.name}, such as {found.lone_depths[0]}, but no "
-            f"images; it expects {_expected(layout)}{_above(layout, root)}"
+            f"{root} holds {len(lone)} depths of {layout.name}, such as {lone[0]}, but no images; it expects "
+            f"{_expected(layout)}{_above(layout, root)}"
         )
     return f"{root} holds no {_expected(layout)}{_hint(layout, root)}"
 
 
 def _hint(layout: Layout, root: Path) -> str:
-    """Likely causes: a folder too high or too low, another data set, still packed, or a name that differs."""
+    """Return a likely cause: a folder too high or too low, another data set, packed archives, or a different name."""
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         if _has(folder, layout):
             return f"; {folder} holds both: give that"
@@ -203,12 +205,12 @@ def _above(layout: Layout, root: Path) -> str:
 
 
 def _has(root: Path, layout: Layout) -> bool:
-    """Whether any form of the data set has both an image and a depth there."""
+    """Whether any form of the data set has an image and a depth there."""
     return any(holds_both(root, form.paths) for form in (layout, *layout.forms))
 
 
 def _what_is_there(layout: Layout, root: Path) -> str:
-    """The deepest folder that fits any form of the data set, the name that it lacks, and those that it holds."""
+    """Name the deepest folder that fits any form of the data set, the name that it lacks, and those that it holds."""
     patterns = [
         prefix + side
         for form in (layout, *layout.forms)
@@ -216,7 +218,7 @@ def _what_is_there(layout: Layout, root: Path) -> str:
         for side in (form.paths.rgb, form.paths.depth)
     ]
     nearest = [nearest_folder(root, pattern) for pattern in patterns]
-    folder, lacking = max((found for found in nearest if found[1]), key=lambda found: found[0].count("/"))
+    folder, lacking = max((match for match in nearest if match[1]), key=lambda match: match[0].count("/"))
     names = sorted(path.name + "/" * path.is_dir() for path in (root / folder).iterdir())
     if not names:
         return f"; {root / folder} is empty" if folder else ""

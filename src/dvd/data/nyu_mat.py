@@ -1,8 +1,7 @@
-"""NYUv2's labelled images in the one MATLAB file that is published, `nyu_depth_v2_labeled.mat`, an HDF5 file.
+"""Read NYUv2's labelled images from the published MATLAB file `nyu_depth_v2_labeled.mat`, which is HDF5.
 
-Image and raw depth number N (from 1, as MATLAB and `splits.mat` count) go by the paths `FILE/images/N` and
-`FILE/rawDepths/N`, as if the file were a folder. Raw depth is what the Kinect measured; the holes that `depths` fills
-are no ground truth.
+Image and raw depth N (from 1, as in MATLAB and `splits.mat`) have the paths `FILE/images/N` and `FILE/rawDepths/N`, as
+if the file were a folder. Raw depth is the Kinect's measurement; the filled holes in `depths` are not ground truth.
 """
 
 from __future__ import annotations
@@ -28,9 +27,10 @@ SPLITS = "splits.mat"
 
 
 def survey_labelled(root: Path) -> Survey:
-    """The images of `root/nyu_depth_v2_labeled.mat`, by split and type of scene; InputError for a damaged file.
+    """List the images of `root/nyu_depth_v2_labeled.mat` by split and type of scene.
 
-    `splits.mat`, published beside it, tells the test images from those to train on; without it the split is unknown.
+    `splits.mat`, published with it, separates test from training images; without it the split is unknown. Raise
+    InputError for a damaged file.
     """
     try:
         with _opened(root / FILE) as file:
@@ -53,17 +53,17 @@ def survey_labelled(root: Path) -> Survey:
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """`FILE/images/N` → `H W 3` uint8."""
+    """Read `FILE/images/N` as `H W 3` uint8."""
     return _stored(path).transpose(2, 1, 0)
 
 
 def read_depth(path: Path, per_metre: float) -> np.ndarray:
-    """`FILE/rawDepths/N` → `H W` float32 in metres."""
+    """Read `FILE/rawDepths/N` as `H W` float32 in metres."""
     return metres(path, _stored(path).T, per_metre)
 
 
 def _stored(path: Path) -> np.ndarray:
-    """One image of a stack, axes in the order of HDF5: the reverse of MATLAB's."""
+    """Read one image of a stack, with axes in the order of HDF5, the reverse of MATLAB's."""
     with _opened(path.parents[1]) as file:
         return file[path.parent.name][int(path.name) - 1]
 
@@ -79,12 +79,12 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _text(file: Any, reference: Any) -> str:
-    """A MATLAB string, by reference."""
+    """Return the MATLAB string behind a reference."""
     return "".join(chr(code) for code in np.asarray(file[reference]).reshape(-1))
 
 
 def _splits(path: Path) -> dict[int, str]:
-    """Number → "test" or "train"."""
+    """Return "test" or "train" by image number."""
     if not path.exists():
         log.warning("%s is not there: test images and those to train on are taken together", path)
         return {}
@@ -94,7 +94,7 @@ def _splits(path: Path) -> dict[int, str]:
         raise OptionError(f"{path} needs SciPy; pip install 'dvd-depth[train]'") from error
     try:
         with reading(path):
-            found = loadmat(path)
-            return {int(number): split for split in ("train", "test") for number in found[f"{split}Ndxs"].reshape(-1)}
+            table = loadmat(path)
+            return {int(number): split for split in ("train", "test") for number in table[f"{split}Ndxs"].reshape(-1)}
     except BadSample as error:
         raise InputError(f"{error}; fetch it again") from error

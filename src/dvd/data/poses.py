@@ -1,7 +1,7 @@
-"""One small reader per form in which poses and calibrations are published.
+"""One small reader for each published file format of poses and calibrations.
 
-A pose is a 4 × 4 float64 matrix from the camera to the world: x right, y down, z forward, in metres. Whatever is
-damaged is a BadSample that names its file.
+A pose is a 4 × 4 float64 matrix from the camera to the world: x right, y down, z forward, in metres. Every reader
+raises BadSample, with the file's name, for a damaged file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dvd.data.formats import DPT_TAG, reading
 from dvd.data.sources import BadSample
 
 EARTH_RADIUS_M = 6378137.0
-"""Of the spheroid that KITTI's positions refer to."""
+"""Radius of the spheroid that KITTI's positions refer to."""
 
 AXES_OF_NED = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], np.float64)
 """Camera axes (right, down, forward) → axes of a body whose x is forward, y right and z down, as in TartanAir."""
@@ -31,18 +31,18 @@ class Trajectory(NamedTuple):
     poses: np.ndarray
 
     def at(self, stamp: float, tolerance: float) -> np.ndarray | None:
-        """The pose nearest in time, None where none is within `tolerance` seconds."""
-        place = bisect_left(self.stamps, stamp)
+        """Return the pose nearest in time; None where none is within `tolerance` seconds."""
+        index = bisect_left(self.stamps, stamp)
         near = min(
-            range(max(0, place - 1), min(len(self.stamps), place + 1)),
-            key=lambda index: abs(self.stamps[index] - stamp),
+            range(max(0, index - 1), min(len(self.stamps), index + 1)),
+            key=lambda neighbour: abs(self.stamps[neighbour] - stamp),
             default=None,
         )
         return None if near is None or abs(self.stamps[near] - stamp) > tolerance else self.poses[near]
 
 
 def rotation(quaternion: ArrayLike) -> np.ndarray:
-    """(x, y, z, w) of any length but 0 → 3 × 3."""
+    """Return the 3 × 3 rotation of a quaternion (x, y, z, w) of any length but 0."""
     x, y, z, w = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
     return np.array(
         [
@@ -53,23 +53,23 @@ def rotation(quaternion: ArrayLike) -> np.ndarray:
     )
 
 
-def pose(turn: np.ndarray, place: ArrayLike) -> np.ndarray:
-    """3 × 3 rotation and 3 of translation → 4 × 4."""
+def pose(turn: np.ndarray, position: ArrayLike) -> np.ndarray:
+    """Return a 4 × 4 pose from a 3 × 3 rotation and a position (3 values)."""
     matrix = np.eye(4)
     matrix[:3, :3] = turn
-    matrix[:3, 3] = place
+    matrix[:3, 3] = position
     return matrix
 
 
 def rigid(similarity: np.ndarray) -> np.ndarray:
-    """4 × 4 that also scales, camera units to world units → the rigid motion in the camera's own units."""
-    linear, place = similarity[:3, :3], similarity[:3, 3]
+    """Return a 4 × 4 motion that also scales, camera to world units, as a rigid motion in the camera's units."""
+    linear, position = similarity[:3, :3], similarity[:3, 3]
     left, stretch, right = np.linalg.svd(linear)
-    return pose(left @ right, place / stretch.mean())
+    return pose(left @ right, position / stretch.mean())
 
 
 def read_table(path: Path, *widths: int) -> np.ndarray:
-    """Numbers in rows as `N width`, with one of the `widths`; commas are blanks, `#` begins a comment."""
+    """Read rows of numbers as `N width`, where `widths` lists the allowed ones; commas are blanks, `#` is a comment."""
     with reading(path):
         lines = (line.split("#")[0].replace(",", " ").split() for line in path.read_text(encoding="utf-8").splitlines())
         rows = [[float(word) for word in words] for words in lines if words]
@@ -79,26 +79,26 @@ def read_table(path: Path, *widths: int) -> np.ndarray:
 
 
 def read_tum(path: Path) -> Trajectory:
-    """TUM's `stamp tx ty tz qx qy qz qw`, one pose a line."""
+    """Read TUM's `stamp tx ty tz qx qy qz qw`, one pose per line."""
     rows = read_table(path, 8)
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
     return Trajectory(rows[:, 0].tolist(), np.stack([pose(rotation(row[4:]), row[1:4]) for row in rows]))
 
 
 def read_tartanair(path: Path) -> np.ndarray:
-    """TartanAir's `tx ty tz qx qy qz qw` of a body that looks along its x axis → poses `N 4 4`."""
+    """Read TartanAir's `tx ty tz qx qy qz qw`, of a body that looks along its x axis, as poses `N 4 4`."""
     return np.stack([pose(rotation(row[3:]), row[:3]) @ AXES_OF_NED for row in read_table(path, 7)])
 
 
 def read_matrices(path: Path) -> np.ndarray:
-    """One 3 × 4 or 4 × 4 matrix a line, row by row → `N 4 4`."""
+    """Read one 3 × 4 or 4 × 4 matrix per line, row by row, as `N 4 4`."""
     rows = read_table(path, 12, 16)
     last = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(rows), 4))
     return np.concatenate([rows[:, :12], last], axis=1).reshape(-1, 4, 4)
 
 
 def read_matrix(path: Path, rows: int) -> np.ndarray:
-    """A square matrix over several lines."""
+    """Read a square matrix, one row per line."""
     matrix = read_table(path, rows)
     if matrix.shape != (rows, rows):
         raise BadSample(str(path), f"has {len(matrix)} rows of {rows} numbers, and {rows} were expected")
@@ -106,7 +106,7 @@ def read_matrix(path: Path, rows: int) -> np.ndarray:
 
 
 def read_sintel_cam(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Sintel's .cam: the tag of a .dpt, 3 × 3 intrinsics, 3 × 4 world to camera, float64 → (intrinsics, pose)."""
+    """Read Sintel's .cam (a .dpt's tag, 3 × 3 intrinsics, 3 × 4 world to camera, float64) as (intrinsics, pose)."""
     with reading(path):
         raw = path.read_bytes()
         if len(raw) != 4 + 8 * 21 or struct.unpack("<f", raw[:4])[0] != DPT_TAG:
@@ -117,55 +117,55 @@ def read_sintel_cam(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_kitti_calibration(path: Path) -> dict[str, np.ndarray]:
-    """KITTI's `name: numbers`; what is no number, such as the date, is left out."""
-    found = {}
+    """Read KITTI's lines `name: numbers`; lines with anything else, such as the date, are skipped."""
+    values_by_name = {}
     with reading(path):
         for line in path.read_text(encoding="utf-8").splitlines():
             name, _, values = line.partition(":")
             try:
-                found[name.strip()] = np.array([float(word) for word in values.split()])
+                values_by_name[name.strip()] = np.array([float(word) for word in values.split()])
             except ValueError:
                 continue
-    return found
+    return values_by_name
 
 
 def rigid_of_kitti(path: Path) -> np.ndarray:
-    """The motion in a calibration with `R` and `T`, 4 × 4."""
-    found = read_kitti_calibration(path)
+    """Read the 4 × 4 motion of a calibration with `R` and `T`."""
+    values = read_kitti_calibration(path)
     try:
-        return pose(found["R"].reshape(3, 3), found["T"])
+        return pose(values["R"].reshape(3, 3), values["T"])
     except (KeyError, ValueError) as error:
         raise BadSample(str(path), "does not hold R (9 numbers) and T (3)") from error
 
 
 def read_oxts(path: Path, latitude: float | None = None) -> tuple[np.ndarray, float]:
-    """KITTI's GPS and inertial unit (latitude, longitude, altitude, roll, pitch, yaw, …) → (4 × 4, latitude).
+    """Read KITTI's GPS and inertial unit (latitude, longitude, altitude, roll, pitch, yaw, …) as (4 × 4, latitude).
 
-    The position is Mercator's at the scale of the given `latitude`, that of the drive's first frame, or of its own.
+    The position is a Mercator projection at the scale of `latitude`, that of the drive's first frame; else of its own.
     """
     lat, lon, altitude, roll, pitch, yaw = read_table(path, 30)[0, :6]
     latitude = lat if latitude is None else latitude
     scale = np.cos(np.radians(latitude)) * EARTH_RADIUS_M
-    place = (scale * np.radians(lon), scale * np.log(np.tan(np.radians(45 + lat / 2))), altitude)
-    return pose(_about(2, yaw) @ _about(1, pitch) @ _about(0, roll), place), latitude
+    position = (scale * np.radians(lon), scale * np.log(np.tan(np.radians(45 + lat / 2))), altitude)
+    return pose(_about(2, yaw) @ _about(1, pitch) @ _about(0, roll), position), latitude
 
 
 def read_colmap_images(path: Path) -> dict[str, np.ndarray]:
-    """COLMAP's images.txt: file name, as written there → pose; every second line (key points) is passed over."""
-    found = {}
+    """Read COLMAP's images.txt as file name → pose; every second line (key points) is skipped."""
+    pose_by_name = {}
     with reading(path, IndexError):
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
         for line in lines[::2]:
             words = line.split()
             if not words:
                 continue
-            w, x, y, z, *place = (float(word) for word in words[1:8])
-            found[words[9]] = np.linalg.inv(pose(rotation((x, y, z, w)), place))
-    return found
+            w, x, y, z, *position = (float(word) for word in words[1:8])
+            pose_by_name[words[9]] = np.linalg.inv(pose(rotation((x, y, z, w)), position))
+    return pose_by_name
 
 
 def _about(axis: int, angle: float) -> np.ndarray:
-    """Rotation about x, y or z by an angle in radians."""
+    """Return a rotation about x, y or z (0, 1, 2) by an angle in radians."""
     first, second = ((1, 2), (2, 0), (0, 1))[axis]
     turn = np.eye(3)
     turn[[first, second], [first, second]] = np.cos(angle)

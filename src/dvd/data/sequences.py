@@ -1,4 +1,4 @@
-"""From stored clips to what the trainer sees: a random view, random light, normalised disparity."""
+"""Turn stored clips into training samples: a random view, random colours, normalised disparity."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from dvd.data.sources import RawClip
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random crop (area share, aspect change as a factor), the flip and the change of colour.
+    """Ranges of the random crop (area share, aspect change as a factor), flip and colour change.
 
-    `crop` false squeezes the whole frame into the size that is asked for. `reverse` is the share of clips that play
-    backwards.
+    `crop` false resizes the whole frame to the requested size. `reverse` is the share of clips that play backwards.
     """
 
     area: tuple[float, float] = (0.5, 1.0)
@@ -33,27 +32,27 @@ class Augmentation:
 
     @property
     def recolours(self) -> bool:
-        """Whether any of the ranges changes a colour."""
+        """Whether any range changes colours."""
         return (self.gain, self.gamma, self.saturation, self.gray) != (0.0, 0.0, (1.0, 1.0), 0.0)
 
 
 STILL = Augmentation(crop=False, flip=0.0, reverse=0.0, gain=0.0, gamma=0.0, saturation=(1.0, 1.0), gray=0.0)
-"""Resized, and nothing else: for validation."""
+"""Resize only: for validation."""
 
 PLAIN = Augmentation(crop=False, reverse=0.0, gain=0.0, gamma=0.0, saturation=(1.0, 1.0), gray=0.0)
-"""Resized and flipped, as the release trains (spec, "Training")."""
+"""Resize and flip, as the release trains (spec, "Training")."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A clip as the trainer sees it: `rgb` `3 T h w` in [-1, 1] and normalised `disparity` `1 T h w` in [0, 1]."""
+    """A training sample: `rgb` `3 T h w` in [-1, 1] and normalised `disparity` `1 T h w` in [0, 1]."""
 
     rgb: Tensor
     disparity: Tensor
 
 
 def see(clip: RawClip, size: tuple[int, int], how: Augmentation, random: torch.Generator) -> Sample:
-    """One random view of a clip, the same for all of its frames, with its disparity normalised over that view."""
+    """Return one random view of a clip, the same for all frames, with disparity normalised over that view."""
     rgb, disparity, valid = view(clip, size, how, random)
     return Sample(rgb, fill(normalise_disparity(disparity[None], valid[None])[0])[None])
 
@@ -61,7 +60,7 @@ def see(clip: RawClip, size: tuple[int, int], how: Augmentation, random: torch.G
 def view(
     clip: RawClip, size: tuple[int, int], how: Augmentation, random: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The random view itself: RGB `3 T h w` in [-1, 1], disparity `T h w` in the clip's unit, and where it is valid."""
+    """Return the random view: RGB `3 T h w` in [-1, 1], disparity `T h w` in the clip's unit, and its valid mask."""
     if float(torch.rand((), generator=random)) < how.reverse and len(clip.rgb) > 1:
         clip = RawClip(clip.rgb[::-1], clip.disparity[::-1], None if clip.valid is None else clip.valid[::-1])
     grid = _crop_grid(clip.disparity.shape[1:], size, how, random).expand(len(clip.rgb), -1, -1, -1)
@@ -76,10 +75,10 @@ def view(
 def normalise_disparity(
     disparity: Tensor, valid: Tensor | None = None, low: float = 0.02, high: float = 0.98
 ) -> Tensor:
-    """Maps every clip's 2 % … 98 % quantiles over its valid pixels to [0, 1] and clips the rest (spec, "Training").
+    """Map every clip's 2 % and 98 % quantiles over its valid pixels to 0 and 1, and clamp (spec, "Training").
 
-    `disparity`: `B …`, any affine-invariant unit; `valid` likewise, bool, or None for all. One pair of quantiles serves
-    all frames of a clip; what is NaN stays so. A clip without valid pixels comes out as zeros.
+    `disparity`: `B …`, any affine-invariant unit; `valid`: bool of that shape, or None for all. All frames of a clip
+    share one pair of quantiles. NaN stays NaN; a clip without valid pixels becomes zeros.
     """
     return torch.stack(
         [
@@ -90,7 +89,7 @@ def normalise_disparity(
 
 
 def fill(disparity: Tensor) -> Tensor:
-    """`T h w` whose unknown (NaN) pixels take the value of the nearest known one of their frame; 0 where none is."""
+    """Fill unknown (NaN) pixels of `T h w` with the nearest known value of their frame; 0 where a frame has none."""
     unknown = ~disparity.isfinite()
     if not bool(unknown.any()):
         return disparity
@@ -116,13 +115,13 @@ def _normalise(clip: Tensor, counted: Tensor, low: float, high: float) -> Tensor
 
 
 def _nearest(values: np.ndarray, grid: Tensor) -> Tensor:
-    """`T H W` at the grid's nearest samples, so that edges stay between two objects and not on neither."""
+    """Sample `T H W` at the grid's nearest pixels, so that no value is a mix of two objects."""
     maps = torch.from_numpy(np.ascontiguousarray(values)).float()[:, None]
     return F.grid_sample(maps, grid, mode="nearest", padding_mode="border", align_corners=False)[:, 0]
 
 
 def _crop_grid(source: tuple[int, ...], size: tuple[int, int], how: Augmentation, random: torch.Generator) -> Tensor:
-    """The sampling grid `1 h w 2` of one crop whose area share and aspect are random."""
+    """Return the sampling grid `1 h w 2` of one crop with random area share and aspect."""
     mirror = -1.0 if _uniform(0, 1, random) < how.flip else 1.0
     across = down = 1.0
     if how.crop:
@@ -136,7 +135,7 @@ def _crop_grid(source: tuple[int, ...], size: tuple[int, int], how: Augmentation
 
 
 def _recolour(rgb: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
-    """Gain per channel, gamma, saturation and sometimes no colour at all, for one clip `T 3 h w` in [0, 1]."""
+    """Change gain per channel, gamma and saturation of one clip `T 3 h w` in [0, 1]; sometimes remove its colour."""
     light = _uniform(1 - how.gain, 1 + how.gain, random)
     tint = 1 + 0.4 * (torch.rand(1, 3, 1, 1, generator=random) * 2 - 1) * how.gain
     gamma = math.exp(_uniform(-how.gamma, how.gamma, random))

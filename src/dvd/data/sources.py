@@ -1,4 +1,4 @@
-"""Where training clips come from: one small protocol, whatever lies on disk."""
+"""The interface of every source of training clips, and the clip itself."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class RawClip:
     """`rgb` `T H W 3` uint8 and `disparity` `T H W` float32, 1 / metres or any affine unit, NaN where unknown.
 
-    `valid` `T H W`, or None for all that is known: what the normalisation's quantiles are taken over. The sky, say,
-    is known to be far, but says nothing of the scene's range.
+    `valid` `T H W`: the pixels whose quantiles normalise the clip; None for all known pixels. The sky, for example, is
+    known to be far, but its value says nothing about the scene's range.
     """
 
     rgb: np.ndarray
@@ -23,7 +23,7 @@ class RawClip:
 
 
 class BadSample(Exception):
-    """A sample that cannot be trained on: `where` names its file, `why` says what is wrong with it."""
+    """Raised for a sample that cannot be used: `where` names its file, `why` its fault."""
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"{where}: {why}")
@@ -31,17 +31,17 @@ class BadSample(Exception):
 
 
 class Source(Protocol):
-    """Clips by number. A clip is `frames` neighbouring frames of one sequence; a single frame is an image."""
+    """Clips by index. A clip is `frames` neighbouring frames of one sequence; a single frame is an image."""
 
     name: str
 
     def count(self, frames: int) -> int:
-        """How many clips of `frames` frames there are; every starting frame counts."""
+        """Return the number of clips of `frames` frames; every starting frame counts."""
         ...
 
     def clip(self, index: int, frames: int) -> Any:
-        """The clip with that number, 0 ≤ index < count(frames); BadSample where its files are no good.
+        """Return clip `index` of `count(frames)`: a RawClip, or a LatentClip from a cache.
 
-        A RawClip, or a LatentClip out of a cache.
+        Raise BadSample if its files cannot be used.
         """
         ...

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dvd.data.cameras import Camera
 from dvd.data.folders import FrameSequence, Pair
 from dvd.data.framing import Size
 from dvd.data.layout import NEAREST_M, in_range, read_flow, why_none_in_range
 from dvd.data.layouts import LayoutSource, open_source
+from dvd.data.motion import Camera
 from dvd.data.sources import BadSample
 from dvd.errors import InputError, OptionError, unknown
 

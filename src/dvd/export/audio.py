@@ -1,8 +1,8 @@
 """The source's sound beside the new pictures: copied packet by packet, or as AAC where the container cannot hold it.
 
-Sound trouble never costs the pictures: it is logged, and the sound is left out or ends there. A track is tried before
-it is taken, and every copied packet is muxed into nowhere first, because a muxer that refuses a damaged packet may do
-so later, with the pictures. Only a disk that refuses is an error.
+Damaged sound never costs the pictures: it is logged, and the sound is left out or ends there. A track is tried before
+it is used, and every copied packet is muxed into a null output first, because a muxer may refuse a damaged packet only
+later, together with pictures. Only a full or failing disk is an error.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 
-from dvd.export.clock import Clock
-from dvd.export.placement import Placement
+from dvd.export.clock import Clock, Placement
 from dvd.media import open_for_reading, open_nowhere
 from dvd.types import MediaFile, VideoInfo
 
@@ -35,33 +34,33 @@ _AAC_LAYOUTS = {1: "mono", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _DISK = frozenset((errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)))
 
 _TRIED_PACKETS = 64
-"""Packets of a track that are tried before it is taken; about a second."""
+"""Packets of a track that are tried before the track is used; about a second."""
 
 _IN_FRAGMENTS = {"movflags": "frag_keyframe+delay_moov", "frag_duration": "1000000"}
-"""Keeps a muxer that writes to nowhere from keeping the sound in memory."""
+"""Options with which a muxer of a null output keeps no sound in memory."""
 
 _TROUBLE = (av.FFmpegError, ValueError, TypeError, AttributeError, RuntimeError)
-"""Everything that PyAV raises for a track it cannot make sense of."""
+"""Everything that PyAV raises for a track that it cannot read or write."""
 
 Packet: TypeAlias = "av.Packet[av.AudioStream]"
 Output: TypeAlias = "av.container.OutputContainer"
 
 
 class AudioTrack:
-    """Feeds sound into `output` as far as the pictures have come."""
+    """Writes the source's sound into `output`, as far as the pictures have come."""
 
     way: str
-    """copied, AAC, or none where no track can be used."""
+    """"copied", "AAC", or "none" where no track can be used."""
 
     def __init__(self, info: VideoInfo, output: Output, clock: Clock) -> None:
-        """`info`: of a source with sound; `clock`: gives the output's zero and whether sound before it is kept."""
+        """`info`: of a source with sound; `clock`: knows the output's zero and whether to keep sound before it."""
         assert info.media is not None
         self._name = info.path.name
         self._clock = clock
         self._placement = Placement(info.timeline.jumps, info.time_base)
         self._latest: int | None = None
         self._source: av.container.InputContainer | None = None
-        self._into: _Way | None = None
+        self._route: _Route | None = None
         self._packets: Iterator[Packet] = iter(())
         self.way = "none"
         self._take_best(info.media, output)
@@ -70,7 +69,7 @@ class AudioTrack:
         self._next = self._read()
 
     def advance(self, until: Fraction | None) -> None:
-        """Writes the sound up to `until` seconds of the output; None means all of it."""
+        """Write the sound up to `until` seconds of the output; None means all of it."""
         zero = self._clock.zero
         while (packet := self._next) is not None:
             base = packet.time_base
@@ -84,18 +83,19 @@ class AudioTrack:
             self._next = self._read()
 
     def finish(self, until: Fraction | None) -> None:
-        """The same, and the end of the track."""
+        """Write the sound up to `until` as `advance` does, and end the track."""
         self.advance(until)
         self._write(None)
 
     def close(self) -> None:
+        """Close the source."""
         self._next = None
         self._packets = iter(())
         if self._source is not None:
             self._source.close()
 
     def _write_at(self, packet: Packet, stamp: int) -> None:
-        """Muxers take no packet that is not later than the one before; one that is clearly earlier is left out."""
+        """Write a packet at a stamp later than the last one, as muxers demand; drop one that is clearly earlier."""
         if self._latest is not None and stamp <= self._latest:
             if self._latest - stamp > (packet.duration or 0) // 2:
                 return
@@ -104,16 +104,16 @@ class AudioTrack:
         self._write(packet)
 
     def _write(self, packet: Packet | None) -> None:
-        if self._into is None:
+        if self._route is None:
             return
         try:
-            self._into.write(packet)
+            self._route.write(packet)
         except _TROUBLE as error:
             _raise_if_disk(error)
             self._give_up(error)
 
     def _read(self) -> Packet | None:
-        """The next packet; None at the end, or where the sound is damaged."""
+        """Return the next packet; None at the end, or where the sound is damaged."""
         try:
             return next((packet for packet in self._packets if packet.size), None)
         except _TROUBLE as error:
@@ -121,8 +121,8 @@ class AudioTrack:
             return None
 
     def _give_up(self, error: Exception) -> None:
-        log.warning("%s: its sound ends early in the result (%s)", self._name, _words(error))
-        self._packets, self._into = iter(()), None
+        log.warning("%s: its sound ends early in the result (%s)", self._name, _reason(error))
+        self._packets, self._route = iter(()), None
 
     def _seek(self, seconds: Fraction) -> None:
         assert self._source is not None
@@ -132,7 +132,7 @@ class AudioTrack:
             log.debug("%s: no seeking; its sound is read from the start", self._name)
 
     def _take_best(self, media: MediaFile, output: Output) -> None:
-        """Opens the first track that can be used, the source's default one before the others."""
+        """Open the first track that can be used, the source's default track before the others."""
         failures: list[str] = []
         with suppress(*_TROUBLE):
             for index in _tracks(media):
@@ -142,7 +142,7 @@ class AudioTrack:
         reason = "; ".join(dict.fromkeys(failures)) or "it cannot be opened"
         log.warning("%s: its sound is left out, the pictures are not (%s)", self._name, reason)
 
-    def _take(self, media: MediaFile, output: Output, index: int, kind: type[_Way], failures: list[str]) -> bool:
+    def _take(self, media: MediaFile, output: Output, index: int, kind: type[_Route], failures: list[str]) -> bool:
         format = output.format.name
         source = open_for_reading(media.path)
         try:
@@ -151,33 +151,33 @@ class AudioTrack:
             if stream.codec_context is None:
                 raise ValueError("its codec is unknown to this FFmpeg")
             kind.check(
-                stream, format, list(islice((each for each in source.demux(stream) if each.size), _TRIED_PACKETS))
+                stream, format, list(islice((packet for packet in source.demux(stream) if packet.size), _TRIED_PACKETS))
             )
             source.close()
             source = open_for_reading(media.path)
             stream = source.streams[index]
             assert isinstance(stream, av.AudioStream)
-            self._into = kind(output, stream)
+            self._route = kind(output, stream)
         except _TROUBLE as error:
             source.close()
             _raise_if_disk(error)
-            failures.append(f"track {index}: {_words(error)}")
+            failures.append(f"track {index}: {_reason(error)}")
             return False
         self._source, self.way = source, kind.name
         self._packets = source.demux(stream)
-        self._say(stream, index, failures)
+        self._log_choice(stream, index, failures)
         return True
 
-    def _say(self, stream: av.AudioStream, index: int, failures: list[str]) -> None:
+    def _log_choice(self, stream: av.AudioStream, index: int, failures: list[str]) -> None:
         codec = stream.codec_context.name
-        if any(not each.startswith(f"track {index}:") for each in failures):
+        if any(not failure.startswith(f"track {index}:") for failure in failures):
             log.warning("%s: the sound of track %d is used, because %s", self._name, index, failures[0])
         if self.way != _Copy.name:
             log.info("%s: its sound (%s) is written as AAC", self._name, codec)
 
 
-class _Way(Protocol):
-    """How packets get into the output."""
+class _Route(Protocol):
+    """One way to write packets into the output."""
 
     name: str
 
@@ -185,24 +185,24 @@ class _Way(Protocol):
 
     @classmethod
     def check(cls, source: av.AudioStream, format: str, packets: Sequence[Packet]) -> None:
-        """Tries the first packets of a track. Raises one of `_TROUBLE` if it cannot be taken this way."""
+        """Try the first packets of a track. Raises one of `_TROUBLE` if they cannot be written this way."""
         ...
 
     def write(self, packet: Packet | None) -> None:
-        """Takes the next packet; None ends the track."""
+        """Write the next packet; None ends the track."""
         ...
 
 
 class _Copy:
-    """Packets as they are; AAC out of a broadcast stream loses the headers in front of each packet."""
+    """Copies packets; removes the header in front of each packet from the AAC of a broadcast stream."""
 
     name = "copied"
 
     def __init__(self, output: Output, source: av.AudioStream) -> None:
         self._output = output
-        self._nowhere = _nowhere(output.format.name)
+        self._null = _null_output(output.format.name)
         self.taken = 0
-        self._trial = self._nowhere.add_stream_from_template(source)
+        self._trial = self._null.add_stream_from_template(source)
         self._track = output.add_stream_from_template(source)
         bare = source.codec_context.name == "aac" and not source.codec_context.extradata
         self._strip = BitStreamFilterContext("aac_adtstoasc", source) if bare else None
@@ -212,7 +212,7 @@ class _Copy:
         codec = source.codec_context.name
         if codec not in _COPIED.get(format, (codec,)):
             raise ValueError(f"{codec} is not copied into {format}")
-        trial = cls(_nowhere(format), source)
+        trial = cls(_null_output(format), source)
         for packet in packets:
             trial.write(packet)
         if packets and not trial.taken:
@@ -228,7 +228,7 @@ class _Copy:
                 self.taken += 1
 
     def _stripped(self, packet: Packet) -> Sequence[Packet]:
-        """The packet without its own header; nothing where that is damaged."""
+        """Return the packet without its own header; nothing if the packet is damaged."""
         if self._strip is None:
             return (packet,)
         with suppress(av.FFmpegError):
@@ -238,13 +238,13 @@ class _Copy:
     def _is_muxed(self, packet: Packet) -> bool:
         packet.stream = self._trial  # type: ignore[assignment]
         with suppress(av.FFmpegError):
-            self._nowhere.mux(packet)
+            self._null.mux(packet)
             return True
         return False
 
 
 class _AacEncoder:
-    """Decodes packets and encodes them again; damaged ones are left out."""
+    """Decodes packets and encodes them again; leaves out damaged packets."""
 
     name = "AAC"
 
@@ -261,7 +261,7 @@ class _AacEncoder:
 
     @classmethod
     def check(cls, source: av.AudioStream, format: str, packets: Sequence[Packet]) -> None:
-        trial = cls(_nowhere(format), source)
+        trial = cls(_null_output(format), source)
         for packet in packets:
             trial.write(packet)
         trial.write(None)
@@ -282,7 +282,7 @@ class _AacEncoder:
                 self._output.mux(packet)
 
     def _resampled(self, frame: av.AudioFrame | None) -> list[av.AudioFrame]:
-        """Sound whose rate or channels change on the way, as at the joints of broadcasts, needs a new resampler."""
+        """Resample a frame; begin anew where rate or channels change, as at the joints of broadcasts."""
         if frame is not None:
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if self._kind not in (None, kind):
@@ -291,7 +291,7 @@ class _AacEncoder:
         return self._resampler.resample(frame)
 
     def _new_resampler(self) -> av.AudioResampler:
-        # async=1 fills gaps, where damage was left out or the source had none, with silence.
+        # async=1 fills gaps with silence, where damage was left out or the source has no sound.
         fill = {"async": "1"}
         return av.AudioResampler(format="fltp", layout=self._layout, rate=self._rate, frame_size=1024, options=fill)
 
@@ -302,14 +302,14 @@ class _AacEncoder:
             return []
 
 
-def _nowhere(format: str) -> Output:
+def _null_output(format: str) -> Output:
     return open_nowhere(format, {} if format == "matroska" else _IN_FRAGMENTS)
 
 
 def _tracks(media: MediaFile) -> list[int]:
-    """The indices of the sound streams, those marked as default first."""
+    """Return the indices of the sound streams, those marked as default first."""
     with open_for_reading(media.path) as container:
-        tracks = [(not each.disposition & Disposition.default, each.index) for each in container.streams.audio]
+        tracks = [(not track.disposition & Disposition.default, track.index) for track in container.streams.audio]
     return [index for _, index in sorted(tracks)]
 
 
@@ -318,5 +318,5 @@ def _raise_if_disk(error: Exception) -> None:
         raise error
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Time stamps of the output: the source's own, counted from a new zero, on a time base that holds them exactly."""
+"""When pictures are shown and sound is heard: the source's own times, counted from the output's zero."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from dvd.types import MediaFile, VideoInfo
+from dvd.types import ClockJump, MediaFile, VideoInfo
 
 _FINEST = 1 << 24
 """Ticks a second at most, where a finer time base is made."""
 
+_GAP_S = Fraction(1, 20)
+"""A distance between packets above which there may be a joint."""
+_BACK_S = Fraction(1)
+"""A step back above which there is a joint, known or not."""
+_PATIENCE_S = 5
+"""How far the pictures may go on while the sound waits for their jump."""
+_LEAP_S = 10
+"""A step forward above which there is a joint, once the pictures have ended."""
+
 
 class Clock:
-    """Source time stamps → ticks of the output's `time_base`.
+    """Turns source time stamps into ticks of the output's `time_base`, which holds them exactly.
 
     Zero is the start of the source (its earliest stream, so that pictures and sound keep their distance), or the first
     frame where the source's beginning was trimmed off.
@@ -43,14 +52,14 @@ class Clock:
         """Ticks between frames at the nominal rate."""
 
     def ticks(self, pts: int) -> int:
-        """A source time stamp on the output's time base."""
+        """Return a source time stamp on the output's time base."""
         seconds = pts * self._base
         if self._even and (step := self._step(pts)) is not None:
             seconds = self._begin + step / self._rate
         return round((seconds - self.zero) / self.time_base)
 
     def last_ticks(self, pts: int) -> int:
-        """How long the last picture, which is shown at the source's `pts`, stays; as the source says where it does."""
+        """Return how long the last picture, at the source's `pts`, is shown: as the source says, or one frame."""
         timeline = self._info.timeline
         if timeline.last != pts or not timeline.last_duration:
             return self.nominal
@@ -59,11 +68,11 @@ class Clock:
         return self.nominal if rounded else max(round(seconds / self.time_base), 1)
 
     def ends_with(self, pts: int) -> bool:
-        """Whether the frame shown at the source's `pts` is its last."""
+        """Return whether the frame shown at the source's `pts` is the source's last."""
         return self._info.timeline.ended and self._info.timeline.last == pts
 
     def _begins_with(self, begin: Fraction, frame: Fraction, media: MediaFile) -> bool:
-        """Whether a video whose first frame is shown at `begin` has its source's whole beginning."""
+        """Return whether a video whose first frame is shown at `begin` has the whole beginning of its source."""
         late = begin - media.video_start
         return late <= (frame / 2 if self._info.timeline.trimmed else media.longest_gap)
 
@@ -73,7 +82,58 @@ class Clock:
         return too_coarse and len(first) > 1 and steps == list(range(len(first)))
 
     def _step(self, pts: int) -> int | None:
-        """Which point of the even grid `pts` was rounded from; None if it is not one."""
+        """Return the point of the even grid that `pts` was rounded from; None if there is none."""
         seconds = pts * self._base - self._begin
         step = round(seconds * self._rate)
         return step if abs(step / self._rate - seconds) <= self._base else None
+
+
+class Placement:
+    """When sound is heard: its own clock, moved along wherever the clock of the pictures was.
+
+    Where streams were joined, the time stamps of pictures and sound jump at about the same place. The reader of the
+    pictures notes each jump; the sound's side of it is found here, so that both are moved by the same amount and stay
+    in step. Packets are placed one after another; all times are seconds.
+    """
+
+    def __init__(self, jumps: Sequence[ClockJump], time_base: Fraction) -> None:
+        """`jumps`: of the pictures, in `time_base`; more may be added while the pictures are read."""
+        self._jumps = jumps
+        self._base = time_base
+        self._used = 0
+        self._offset = Fraction(0)
+        self._end: Fraction | None = None
+        """Where the last packet ends, on the clock of the pictures as shown."""
+
+    def of(self, time: Fraction | None, until: Fraction | None) -> Fraction | None:
+        """Return when a packet with the source's time stamp `time` is heard; None if that cannot be known yet.
+
+        A packet without a stamp follows the one before. `until`: how far the pictures are; None after their end.
+        """
+        if self._end is None:
+            return (time or Fraction(0)) + self._offset
+        if time is None:
+            return self._end
+        expected = self._end - self._offset
+        while abs(time - expected) > _GAP_S and self._used < len(self._jumps):
+            jump = self._jumps[self._used]
+            source = jump.source * self._base
+            if abs(time - source) >= abs(time - expected):
+                break
+            self._offset = (jump.shown - jump.source) * self._base
+            self._used += 1
+            expected = time
+        return self._without_joint(time, time - expected, until)
+
+    def passed(self, end: Fraction) -> None:
+        """Note that a packet was taken that is heard until `end`."""
+        self._end = end
+
+    def _without_joint(self, time: Fraction, step: Fraction, until: Fraction | None) -> Fraction | None:
+        """Let sound whose clock alone jumps go on where it was; wait as long as the pictures may fill a gap."""
+        assert self._end is not None
+        if step < -_BACK_S and until is not None and until < self._end + _PATIENCE_S:
+            return None
+        if step < -_BACK_S or (until is None and step > _LEAP_S):
+            self._offset = self._end - time
+        return time + self._offset

@@ -1,4 +1,4 @@
-"""One H.264 video, picture by picture, that can be played up to the last two seconds even if the process is killed.
+"""One H.264 video, picture by picture; if the process is killed, all but its last two seconds can be played.
 
 MP4 and MOV are written in fragments and turned into an ordinary file at the end (FFmpeg's `hybrid_fragmented`). There
 are no B-frames: decoding order is showing order, so every duration is exact for a variable frame rate too.
@@ -31,7 +31,7 @@ _LIMITED = 1
 _KEY_FRAME_EVERY_S = 2
 
 _TOO_SMALL = (1, 1)
-"""FFmpeg's decoder drops frames of this size if they were padded; it is coded as 4:4:4."""
+"""FFmpeg's decoder drops padded frames of this size, so they are coded as 4:4:4."""
 
 
 class VideoEncoder:
@@ -40,7 +40,7 @@ class VideoEncoder:
     def __init__(
         self, part: Path, size: tuple[int, int], info: VideoInfo, first: Sequence[int], crf: int, audio: bool
     ) -> None:
-        """`size`: height and width; `first`: the time stamps of the first frames. Raises what FFmpeg raises."""
+        """`size`: height and width; `first`: the time stamps of the first frames. Raises av.FFmpegError or OSError."""
         self._clock = Clock(info, first)
         self._scale = VideoReformatter()
         self._waiting: deque[av.Packet] = deque()
@@ -55,11 +55,11 @@ class VideoEncoder:
 
     @property
     def sound(self) -> str:
-        """How the source's sound was taken over: copied, AAC or none."""
+        """How the source's sound is written: copied, AAC or none."""
         return self._audio.way if self._audio else "none"
 
     def put(self, picture: np.ndarray, pts: int) -> None:
-        """Adds `H W 3` RGB or `H W 4` RGB and alpha (ignored), uint8, shown at `pts` of the source."""
+        """Add a picture, `H W 3` RGB or `H W 4` RGB and alpha (ignored), uint8, shown at `pts` of the source."""
         ticks = self._clock.ticks(pts)
         if self._last is not None:
             ticks = max(ticks, self._last + 1)
@@ -76,7 +76,7 @@ class VideoEncoder:
         self.frames += 1
 
     def close(self) -> None:
-        """Completes the file."""
+        """Complete the file."""
         if self._last is not None:
             last = self._clock.last_ticks(self._last_pts)
             self._durations[self._last] = last
@@ -88,7 +88,7 @@ class VideoEncoder:
         self.release(quietly=False)
 
     def release(self, quietly: bool = True) -> None:
-        """Closes the files as they are."""
+        """Close the files as they are; ignore errors unless `quietly` is False."""
         if self._audio:
             self._audio.close()
         if quietly:
@@ -98,7 +98,7 @@ class VideoEncoder:
             self._container.close()
 
     def _mux(self) -> None:
-        """Hands over packets once the next frame tells how long they last; the sound keeps pace."""
+        """Write the packets whose duration is known, which takes the next frame, and the sound up to there."""
         while self._waiting and self._waiting[0].pts in self._durations:
             packet = self._waiting.popleft()
             packet.duration = self._durations.pop(packet.pts or 0)
@@ -109,7 +109,7 @@ class VideoEncoder:
                 self._audio.advance(shown)
 
     def _add_streams(self, format: str, info: VideoInfo, height: int, width: int, crf: int) -> None:
-        """The stream that encodes and the one in the file; two where they differ in size."""
+        """Add the stream of the file, and another to encode with where the coded size differs."""
         padded = bool(width % 2 or height % 2) and (height, width) != _TOO_SMALL
         self._padding = ((0, height % 2), (0, width % 2), (0, 0)) if padded else None
         if not padded:

@@ -1,123 +1,119 @@
 """The raw values of a whole video in one `.npz`: `np.load(path)["disparity"]` is `T H W` float32, or float16.
 
-Frames go straight into the archive, stored without compression; what is not known before the end (the number of
-frames, the check sum) is filled in then. So memory stays small, and the disk holds the values once. With the option
-`compress` the whole archive is then written once more, by bzip2: on smooth disparity in half precision it takes half
-the room of deflate, in about the same time, and NumPy reads both. Also inside: `pts` (int64), `time_base` and
-`frame_rate` (int64, numerator and denominator), `source_size` (int64, height and width).
+Also inside, as int64: `pts`, `time_base` and `frame_rate` (numerator and denominator), `source_size` (height, width).
+
+Frames wait in a spool, a `.npy` file beside the result, because the number of frames is part of the archive's header;
+`close` copies the spool into the archive. So memory stays small, and while the archive is written the disk holds the
+values twice. The archive is compressed by bzip2 on request, and by default where that at least halves it: on smooth
+disparity in half precision it takes half the room of deflate, in about the same time, and NumPy reads both.
 """
 
 from __future__ import annotations
 
+import bz2
 import io
-import logging
+import os
 import shutil
 import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import reduce
-from operator import xor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dvd.export.values import ValuesWriter
-from dvd.files import make_aside, why_refused
-
-log = logging.getLogger(__name__)
+from dvd.files import make_aside
 
 _MEMBER = "disparity.npy"
+_SAMPLE_BYTES = 1 << 20
+_SAMPLE_PIECES = 4
+"""Whether compression halves the file is tried on this many pieces, evenly spread, of so many bytes in all."""
 
 
 class NpzWriter(ValuesWriter):
-    """One archive; after a failure it ends with the last whole frame that leaves room for its directory."""
+    """One archive. If it cannot be written, the finished frames stay in a plain `.npy` beside it."""
 
+    name = "npz"
+    suffix = image_suffix = ".npz"
+    endings = (".npz",)
+    reads = frozenset(("values_at", "half", "compress"))
     _compressed = False
 
     def facts(self) -> dict[str, Any]:
         return super().facts() | ({"compression": "bzip2"} if self._compressed else {})
 
-    def _start(self, _disparity: np.ndarray, _pts: Sequence[int], /) -> None:
-        self._file = self._resources.enter_context(io.FileIO(self._part, "w"))
-        self._member = zipfile.ZipInfo(_MEMBER)
-        self._member.external_attr = 0o600 << 16
-        self._member.header_offset = self._member.CRC = 0
-        self._head = self._array_head(0)
-        lead = self._member.FileHeader(zip64=True) + self._head
-        self._data_at = len(lead)
-        self._write_all(lead)
-        self._crc = self._crc_before = zlib.crc32(self._head)
+    def start(self, _disparity: np.ndarray, _pts: Sequence[int], /) -> None:
+        self._spool = make_aside(self.path.with_suffix(".npy"))
+        self.resources.callback(self._remove_spool)
+        # Unbuffered, so that the frame that no longer fits on the disk is the one that fails.
+        self._file = self.resources.enter_context(io.FileIO(self._spool, "r+"))
         self._pts: list[int] = []
+        self._write_all(self._header(0))
 
-    def _put(self, frame: np.ndarray, pts: int, /) -> None:
-        values = np.ascontiguousarray(frame, dtype=self.dtype).data.cast("B")
-        self._write_all(values)
-        self._crc_before, self._crc = self._crc, zlib.crc32(values, self._crc)
+    def add(self, frame: np.ndarray, pts: int, /) -> None:
+        self._write_all(np.ascontiguousarray(frame, dtype=self.dtype).data.cast("B"))
         self._pts.append(pts)
 
-    def _finish(self) -> None:
-        self._complete()
-        if self.options.compress:
-            self._compress()
+    def finish(self) -> None:
+        self._complete_spool()
+        compress = self.options.compress
+        self._write_archive(self._halves() if compress is None else compress)
 
-    def _complete(self) -> None:
-        self._file.close()
-        head = self._array_head(len(self._pts))
-        size = self.dtype.itemsize * len(self._pts) * self.size[0] * self.size[1]
-        member = self._member
-        member.file_size = member.compress_size = len(head) + size
-        member.CRC = self._crc ^ _through_zeros(zlib.crc32(self._head) ^ zlib.crc32(head), size)
-        with self._part.open("r+b") as file:
-            file.truncate(self._data_at + size)
-            file.write(member.FileHeader(zip64=True) + head)
-            file.seek(0, io.SEEK_END)
-            with zipfile.ZipFile(file, "w") as archive:
-                archive.filelist.append(member)
-                archive.NameToInfo[_MEMBER] = member
-                for name, values in self._small_members().items():
-                    content = io.BytesIO()
-                    np.save(content, values)
-                    archive.writestr(f"{name}.npy", content.getvalue())
-
-    def _compress(self) -> None:
-        """Writes the whole archive once more, smaller; where the disk refuses, the one that is there is good enough."""
-        smaller = make_aside(self._part)
-        try:
-            with zipfile.ZipFile(self._part) as whole, zipfile.ZipFile(smaller, "w", zipfile.ZIP_BZIP2) as archive:
-                for name in whole.namelist():
-                    with whole.open(name) as source, archive.open(name, "w", force_zip64=True) as target:
-                        shutil.copyfileobj(source, target, 1 << 20)
-            smaller.replace(self._part)
-            self._compressed = True
-        except OSError as error:
-            log.warning("%s: is not compressed: %s", self.path, why_refused(error))
-        finally:
-            with suppress(OSError):
-                smaller.unlink(missing_ok=True)
-
-    def _salvage(self) -> bool:
+    def salvage(self) -> bool:
+        """Write the archive without compression; where the disk has no room for it, keep the spool in its place."""
         with suppress(Exception):
-            self._complete()
+            self._complete_spool()
+            self._write_archive(compress=False)
             return True
-        if len(self._pts) < 2:
-            return False
-        self._pts.pop()
-        self._crc = self._crc_before
-        self.frames = len(self._pts)
         with suppress(Exception):
-            self._complete()
+            self.part.unlink()
+            self._complete_spool()
+            self.part = self._spool
+            plain = self.path.with_suffix(".npy")
+            self.path = self.part if plain.exists() else plain
             return True
         return False
 
-    def _array_head(self, frames: int) -> bytes:
-        """The array's header; NumPy leaves room for the first axis to grow, so its length does not depend on it."""
-        head = io.BytesIO()
-        shape = (frames, *self.size)
-        np.lib.format.write_array_header_1_0(head, {"descr": self.dtype.str, "fortran_order": False, "shape": shape})
-        return head.getvalue()
+    def _complete_spool(self) -> None:
+        """Make the spool a whole `.npy` of the finished frames."""
+        header = self._header(len(self._pts))
+        values = self.dtype.itemsize * len(self._pts) * self.size[0] * self.size[1]
+        self._file.truncate(len(header) + values)
+        self._file.seek(0)
+        self._file.write(header)
 
-    def _small_members(self) -> dict[str, np.ndarray]:
+    def _header(self, frames: int) -> bytes:
+        """Return the `.npy` header; NumPy leaves room for more frames, so its length does not depend on `frames`."""
+        header = io.BytesIO()
+        shape = (frames, *self.size)
+        np.lib.format.write_array_header_1_0(header, {"descr": self.dtype.str, "fortran_order": False, "shape": shape})
+        return header.getvalue()
+
+    def _halves(self) -> bool:
+        """Return whether compression at least halves a sample of the spool."""
+        size = self._file.seek(0, os.SEEK_END)
+        pieces, length = (1, size) if size <= _SAMPLE_BYTES else (_SAMPLE_PIECES, _SAMPLE_BYTES // _SAMPLE_PIECES)
+        sample = b""
+        for index in range(pieces):
+            self._file.seek(index * (size - length) // max(pieces - 1, 1))
+            sample += self._file.read(length)
+        return 2 * len(bz2.compress(sample)) <= len(sample)
+
+    def _write_archive(self, compress: bool) -> None:
+        self._compressed = False
+        method = zipfile.ZIP_BZIP2 if compress else zipfile.ZIP_STORED
+        with zipfile.ZipFile(self.part, "w", method) as archive:
+            self._file.seek(0)
+            with archive.open(_MEMBER, "w", force_zip64=True) as member:
+                shutil.copyfileobj(self._file, member, 1 << 20)
+            for name, values in self._small_arrays().items():
+                content = io.BytesIO()
+                np.save(content, values)
+                archive.writestr(f"{name}.npy", content.getvalue())
+        self._compressed = compress
+
+    def _small_arrays(self) -> dict[str, np.ndarray]:
         base, rate = self.info.time_base, self.info.frame_rate
         return {
             "pts": np.array(self._pts, dtype=np.int64),
@@ -127,26 +123,24 @@ class NpzWriter(ValuesWriter):
         }
 
     def _write_all(self, values: bytes | memoryview) -> None:
-        """An unbuffered file may take part of what it is given; it complains when it can take nothing more."""
+        """Write all of `values`: one write to an unbuffered file may take only a part."""
         rest = memoryview(values)
         while rest:
             rest = rest[self._file.write(rest) :]
 
+    def _remove_spool(self) -> None:
+        if self._spool != self.part:
+            self._spool.unlink(missing_ok=True)
 
-def _through_zeros(difference: int, count: int) -> int:
-    """How two CRC-32 sums that differ by `difference` differ after `count` more bytes, whatever these are.
 
-    The sum is linear, so a header can be exchanged without reading the data again. The step over one byte is a matrix
-    over GF(2), kept as columns and squared for each bit of `count`.
+def read_npz_frames(path: str | Path) -> Iterator[np.ndarray]:
+    """Read the disparity of an `.npz`, compressed or not, frame by frame: `h w` float32, larger is nearer.
+
+    Memory does not grow with the number of frames.
     """
-    columns = [zlib.crc32(b"\0", 1 << bit) ^ zlib.crc32(b"\0") for bit in range(32)]
-    while count:
-        if count & 1:
-            difference = _times(columns, difference)
-        columns = [_times(columns, column) for column in columns]
-        count >>= 1
-    return difference
-
-
-def _times(columns: list[int], vector: int) -> int:
-    return reduce(xor, (column for bit, column in enumerate(columns) if vector >> bit & 1), 0)
+    with zipfile.ZipFile(path) as archive, archive.open(_MEMBER) as member:
+        np.lib.format.read_magic(member)
+        (frames, height, width), _, dtype = np.lib.format.read_array_header_1_0(member)
+        for _ in range(frames):
+            frame = np.frombuffer(member.read(height * width * dtype.itemsize), dtype)
+            yield frame.reshape(height, width).astype(np.float32)

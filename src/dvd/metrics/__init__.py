@@ -1,6 +1,6 @@
-"""Measures of depth, as pure functions on arrays: NumPy or torch in, Python floats out (Tables 1–4, Fig. 6).
+"""Metrics of depth as pure functions on arrays: NumPy or torch in, Python floats out (Tables 1–4, Fig. 6).
 
-A metric takes `depth_m`, and `truth_m` with `mask` where it needs them; `align` gives such depth from disparity. Torch
+Metrics take `depth_m` in metres, and `truth_m` and `mask` where needed; `align` converts disparity to such depth. Torch
 tensors are copied to the host; torch itself is never imported here.
 """
 
@@ -22,13 +22,14 @@ from dvd.metrics.alignment import LEAST_DISPARITY, Alignment, Medians, ScaleSums
 from dvd.metrics.arrays import Array, Mask
 from dvd.metrics.boundary import si_boundary_f1, si_boundary_recall
 from dvd.metrics.rgb_edges import EdgeCounts, count_edges, rgb_boundary
-from dvd.metrics.seams import SeamError, seam_error
 from dvd.metrics.temporal import (
+    SeamError,
     flow_warping_error,
     pair_alignment_error,
     pair_temporal_difference,
     pair_warping_error,
     relative_temporal_difference,
+    seam_error,
     temporal_alignment_error,
 )
 

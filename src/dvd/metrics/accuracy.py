@@ -1,9 +1,8 @@
-"""Accuracy of depth against measured depth, as Tables 1–4 of the paper count it.
+"""Accuracy of depth against measured depth, as in Tables 1–4 of the paper.
 
 Every function of a clip takes `depth_m` and `truth_m`, `T H W` in metres, and `mask`, `T H W`, true where the truth is
-valid; it averages over the valid pixels of each frame, then over frames. A frame without valid pixels is a ValueError.
-`score_frame` measures one frame at a time, so that a sequence of any length can be scored; `ACCURACY` holds the
-formulas themselves, each of the valid pixels of one frame.
+valid. It averages over the valid pixels of each frame, then over frames, and raises ValueError for a frame without
+valid pixels. `score_frame` scores one frame, so that sequences may have any length; `ACCURACY` holds the formulas.
 """
 
 from __future__ import annotations
@@ -47,15 +46,15 @@ ACCURACY: Mapping[str, Callable[[Pixels, Pixels], float]] = MappingProxyType(
         "silog": lambda d, t: 100 * float(np.std(np.log(d) - np.log(t))),
     }
 )
-"""By name, the metric of one frame: depth d and truth d* at its valid pixels, both positive, float64."""
+"""Formula of each metric by name, for one frame: depth d and truth d* of its valid pixels, positive, float64."""
 
 
 def score_frame(
     depth_m: Values, truth_m: Values, mask: Values, names: Iterable[str] = tuple(ACCURACY)
 ) -> dict[str, float]:
-    """The named metrics of one frame: `depth_m` and `truth_m` in metres and `mask`, arrays of one shape.
+    """Return the named metrics of one frame: `depth_m` and `truth_m` in metres and `mask`, arrays of one shape.
 
-    ValueError where the shapes differ or no pixel is valid, OptionError where a name is unknown.
+    Raise ValueError where the shapes differ or no pixel is valid, OptionError where a name is unknown.
     """
     depth, truth, valid = to_array(depth_m), to_array(truth_m), to_mask(mask)
     if not depth.shape == truth.shape == valid.shape:
@@ -67,52 +66,52 @@ def score_frame(
 
 
 def abs_rel(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Mean |d − d*| / d*."""
+    """Return the mean of |d − d*| / d*."""
     return _mean_over_frames("abs_rel", depth_m, truth_m, mask)
 
 
 def sq_rel(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Mean (d − d*)² / d*, metres."""
+    """Return the mean of (d − d*)² / d*, metres."""
     return _mean_over_frames("sq_rel", depth_m, truth_m, mask)
 
 
 def rmse(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Root mean square error, metres."""
+    """Return the root mean square error, metres."""
     return _mean_over_frames("rmse", depth_m, truth_m, mask)
 
 
 def rmse_log(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Root mean square error of the natural logarithm."""
+    """Return the root mean square error of the natural logarithm."""
     return _mean_over_frames("rmse_log", depth_m, truth_m, mask)
 
 
 def log10(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Mean |log₁₀ d − log₁₀ d*|."""
+    """Return the mean of |log₁₀ d − log₁₀ d*|."""
     return _mean_over_frames("log10", depth_m, truth_m, mask)
 
 
 def delta1(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Share of pixels within a factor of 1.25."""
+    """Return the share of pixels within a factor of 1.25."""
     return _mean_over_frames("delta1", depth_m, truth_m, mask)
 
 
 def delta2(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Share of pixels within a factor of 1.25²."""
+    """Return the share of pixels within a factor of 1.25²."""
     return _mean_over_frames("delta2", depth_m, truth_m, mask)
 
 
 def delta3(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Share of pixels within a factor of 1.25³."""
+    """Return the share of pixels within a factor of 1.25³."""
     return _mean_over_frames("delta3", depth_m, truth_m, mask)
 
 
 def inverse_rmse(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Root mean square error of inverse depth, 1 / metres."""
+    """Return the root mean square error of inverse depth, 1 / metres."""
     return _mean_over_frames("inverse_rmse", depth_m, truth_m, mask)
 
 
 def silog(depth_m: Values, truth_m: Values, mask: Values) -> float:
-    """Scale-invariant logarithmic error × 100: the deviation of log d − log d*."""
+    """Return the scale-invariant logarithmic error × 100: the standard deviation of log d − log d*."""
     return _mean_over_frames("silog", depth_m, truth_m, mask)
 
 

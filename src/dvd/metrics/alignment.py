@@ -1,4 +1,4 @@
-"""From what a method predicts to metres: one scale and shift for many frames, gathered frame by frame."""
+"""Convert a method's prediction to metres by one scale and shift for many frames, gathered frame by frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 LEAST_DISPARITY = 1e-3
-"""Aligned disparity is kept above this before it is inverted (spec, "Evaluation")."""
+"""Aligned disparity is clamped to at least this before it is inverted (spec, "Evaluation")."""
 
 
 class _Fitter(Protocol):
@@ -30,7 +30,7 @@ class _Fitter(Protocol):
 
 
 class ScaleSums:
-    """Least squares without a shift: Σ x y / Σ x², from running sums."""
+    """Least squares without a shift, Σ x y / Σ x², from running sums."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -51,9 +51,9 @@ class ScaleSums:
 class Medians:
     """The median of the targets over the median of the sources (Zhou et al. 2017), for any number of pixels.
 
-    Exact medians would need every pixel at once. These come from a histogram of float32 bit patterns, which for
-    positive numbers sort as the numbers do: 2¹⁶ bins an octave from 2⁻²⁴ to 2²⁴ give each to one part in 131,000 in
-    25 MB. Values beyond count as the nearest of the range.
+    Exact medians need every pixel at once. These come from a histogram of float32 bit patterns, which for positive
+    numbers sort as the numbers do: 2¹⁶ bins per octave from 2⁻²⁴ to 2²⁴ are exact to one part in 131,000 and take
+    25 MB. Values outside that range count as its nearest end.
     """
 
     _LOW, _HIGH, _DROPPED_BITS = -24, 24, 7
@@ -69,8 +69,8 @@ class Medians:
         self.count += pairs.shape[1]
         greatest = np.nextafter(np.float32(2.0**self._HIGH), np.float32(0))
         bins = (np.clip(pairs, 2.0**self._LOW, greatest).view(np.uint32) >> self._DROPPED_BITS) - self._first
-        for counts, places in zip(self._counts, bins, strict=True):
-            np.add.at(counts, places, 1)
+        for counts, indices in zip(self._counts, bins, strict=True):
+            np.add.at(counts, indices, 1)
 
     def fit(self) -> AffineFit:
         if not self.count:
@@ -91,11 +91,11 @@ _FITTERS: Mapping[FitName, Callable[[], _Fitter]] = MappingProxyType(
 
 
 class Alignment:
-    """Gathers frames of prediction and truth, and says which scale and shift bring the one to the other.
+    """Gather frames of prediction and truth, and fit the scale and shift that map the one to the other.
 
-    `space` is what the prediction is and where it is fitted: `disparity` against 1 / truth, or `depth` against the
-    truth. `fit` is `least-squares` (scale and shift, Eq. 9), `scale` (least squares without shift) or `median` (the
-    ratio of the medians, no shift). Memory does not depend on the number of frames. OptionError where one is unknown.
+    `space` is the prediction's kind: `disparity` is fitted to 1 / truth, `depth` to the truth. `fit` is
+    `least-squares` (scale and shift, Eq. 9), `scale` (least squares without shift) or `median` (ratio of medians, no
+    shift). Memory does not depend on the number of frames. Raise OptionError where one is unknown.
     """
 
     def __init__(self, space: Space = "disparity", fit: FitName = "least-squares") -> None:
@@ -108,10 +108,10 @@ class Alignment:
         self._fitter = _FITTERS[fit]()
 
     def add(self, prediction: Values, truth_m: Values, mask: Values) -> int:
-        """Counts one or more frames, arrays of one shape; returns how many of their pixels counted.
+        """Add one or more frames, arrays of one shape; return the number of pixels that count.
 
-        Those are the pixels where `mask` holds, the truth is positive and the prediction is too. InputError where the
-        mask holds and the prediction is not finite; ValueError where the shapes differ.
+        A pixel counts where `mask` is true and both truth and prediction are positive. Raise InputError where the
+        prediction is not finite inside the mask, ValueError where the shapes differ.
         """
         predicted, truth, valid = to_array(prediction), to_array(truth_m), to_mask(mask)
         if not predicted.shape == truth.shape == valid.shape:
@@ -121,7 +121,7 @@ class Alignment:
         if broken:
             raise InputError(
                 f"the prediction is not finite at {broken} of {np.count_nonzero(valid)} valid pixels; "
-                "predict again in float32, or mend the saved prediction"
+                "predict again in float32, or repair the saved prediction"
             )
         source, target = _pairs(predicted, truth, valid, self.space)
         self._fitter.add(source, target)
@@ -129,9 +129,9 @@ class Alignment:
         return int(source.size)
 
     def solve(self) -> AffineFit:
-        """The fit over all that was added: target ≈ scale · prediction + shift.
+        """Return the fit over all added frames: target ≈ scale · prediction + shift.
 
-        R² is NaN where there is no shift to compare with, the residual for medians. InputError where nothing counted.
+        R² is NaN for fits without shift, the residual for medians. Raise InputError where no pixel counted.
         """
         if not self.count:
             raise InputError("no pixel has both a valid truth and a positive prediction; check masks, range and units")
@@ -141,10 +141,10 @@ class Alignment:
 def align(
     disparity: Values, truth_m: Values, mask: Values, depth_range_m: tuple[float, float] = (0.1, 10.0)
 ) -> NDArray[np.float64]:
-    """Disparity → metres by one scale and shift for all frames, fitted in disparity over the valid pixels.
+    """Convert disparity to metres by one scale and shift for all frames, fitted in disparity over the valid pixels.
 
-    Pixels count where `mask` holds and the prediction is positive. The result is clipped to `depth_range_m`; it is NaN
-    where the prediction is, or everywhere where no pixel counts.
+    Pixels count where `mask` is true and the prediction positive. The result is clipped to `depth_range_m`; it is NaN
+    where the prediction is NaN, and everywhere if no pixel counts.
     """
     predicted, truth, valid = to_array(disparity), to_array(truth_m), to_mask(mask)
     moments = Moments()
@@ -159,9 +159,9 @@ def to_depth_m(
     depth_range_m: tuple[float, float] = (0.1, 10.0),
     least_disparity: float = LEAST_DISPARITY,
 ) -> NDArray[np.float64]:
-    """Prediction → metres by a fit made in `space`, clipped to `depth_range_m`; any shape.
+    """Convert a prediction of any shape to metres by a fit made in `space`, and clip it to `depth_range_m`.
 
-    Aligned disparity is kept above `least_disparity` before it is inverted.
+    Aligned disparity is clamped to at least `least_disparity` before it is inverted.
     """
     aligned = fit(to_array(prediction).astype(np.float64))
     if space == "disparity":

@@ -1,7 +1,7 @@
-"""Scale-invariant boundary scores of Depth Pro (Bochkovskii et al. 2024): where depth leaps, does the truth leap too?
+"""Scale-invariant boundary scores of Depth Pro (Bochkovskii et al. 2024): do depth and truth jump at the same pixels?
 
-An occluding contour lies between two neighbours whose depths differ by more than a threshold, pixel by pixel and apart
-for each of four directions. Not to be mixed with `rgb_boundary`, the release's score.
+An occluding contour is between two neighbouring pixels whose depths differ by more than a threshold; each of the four
+directions is counted separately. Do not confuse them with `rgb_boundary`, the release's score.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from dvd.metrics.arrays import Array, Mask, Values
 
 THRESHOLDS = np.linspace(1.05, 1.25, 10)
-"""Ratios of neighbouring depths at which contours are looked for."""
+"""Ratios of neighbouring depths above which there is a contour."""
 
 WEIGHTS = THRESHOLDS / THRESHOLDS.sum()
-"""Steeper contours say more: each threshold weighs in proportion to itself."""
+"""Weight of each threshold, proportional to itself, so that steeper contours count more."""
 
 LEAST_DEPTH_M = 1e-6
 
 BAND = 1 << 16
-"""Pixels that are compared at a time."""
+"""Number of pixels compared at a time."""
 
 FOREGROUND = 0.1
 """The alpha above which a matte is foreground."""
 
 
 def si_boundary_f1(depth_m: Values, truth_m: Values, mask: Values | None = None) -> float | NDArray[np.float64]:
-    """Scale-invariant boundary F1 in [0, 1] of one frame, `H W`, or of each frame of `T H W`.
+    """Return the scale-invariant boundary F1 in [0, 1] of one frame, `H W`, or of each frame of `T H W`.
 
     Precision and recall of the contours are means over the directions; F1 is the weighted mean over `THRESHOLDS`.
-    Depth of any scale; float32 is counted in float32. The truth must be dense; with `mask` (not in Depth Pro) a pair
-    of neighbours counts only where both are valid. ValueError where the shapes differ.
+    Depth may have any scale; float32 is compared in float32. The truth must be dense; with `mask` (not in Depth Pro) a
+    pair of neighbours counts only where both are valid. Raise ValueError where the shapes differ.
     """
     depth, truth = to_floats(depth_m), to_floats(truth_m)
     valid = np.ones(depth.shape, bool) if mask is None else to_mask(mask)
@@ -47,11 +47,11 @@ def si_boundary_f1(depth_m: Values, truth_m: Values, mask: Values | None = None)
 
 
 def si_boundary_recall(depth_m: Values, foreground: Values) -> float | NDArray[np.float64]:
-    """Scale-invariant boundary recall in [0, 1] against a matte, of one frame, `H W`, or of each frame of `T H W`.
+    """Return the scale-invariant boundary recall in [0, 1] against a matte, of one frame `H W` or each of `T H W`.
 
-    `foreground`: bool, or alpha in [0, 1], foreground above 0.1. Contours of the depth are thinned first: of every run
-    of neighbours above the threshold, along its direction, the greatest ratio stays (the first of equals). Recall is
-    the mean over four directions, then the weighted mean over `THRESHOLDS`. ValueError where the shapes differ.
+    `foreground`: bool, or alpha in [0, 1], foreground above 0.1. Contours of the depth are thinned first: each run of
+    neighbours above the threshold, along its direction, keeps its greatest ratio (the first of equals). Recall is the
+    mean over four directions, then the weighted mean over `THRESHOLDS`. Raise ValueError where the shapes differ.
     """
     depth, matte = to_floats(depth_m), to_array(foreground)
     if depth.shape != matte.shape:
@@ -60,7 +60,7 @@ def si_boundary_recall(depth_m: Values, foreground: Values) -> float | NDArray[n
 
 
 def directions(image: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
-    """Views of all pixels and of their neighbours, right, left, below and above, each along the rows of the view."""
+    """Yield views of all pixels and of their neighbours to the right, left, below and above, along the views' rows."""
     yield from _both_ways(image)
     yield from _both_ways(image.T)
 
@@ -86,7 +86,7 @@ def _f1(depth: Array, truth: Array, valid: Mask) -> float:
 
 
 def _contours(depth: Array, truth: Array, valid: Mask) -> NDArray[np.float64]:
-    """Contours along the rows that are found, true, and both, in each of the two ways and above each threshold."""
+    """Count contours along the rows (found, true, both), in both directions and above each threshold."""
     counts = np.zeros((3, 2, len(THRESHOLDS)))
     dense = valid.all()
     sides = zip(_both_ways(_nearness(depth)), _both_ways(_nearness(truth)), _both_ways(valid), strict=True)
@@ -111,29 +111,29 @@ def _recall(depth: Array, matte: Mask) -> float:
 
 
 def _above(leap: Array) -> NDArray[np.intp]:
-    """For each threshold, how many of the ratios exceed it."""
+    """Return, for each threshold, the number of ratios above it."""
     thresholds = THRESHOLDS.astype(leap.dtype)
-    # In the order of the memory, and few are steep: this is what makes a frame a matter of milliseconds.
+    # Read in memory order, and keep only the few steep ones: this makes a frame take milliseconds.
     flat = leap.ravel(order="K")
     steep = flat[np.flatnonzero(flat > thresholds[0])]
     return np.array([np.count_nonzero(steep > threshold) for threshold in thresholds])
 
 
 def _found_by_peaks(leap: Array, contour: Mask) -> NDArray[np.float64]:
-    """For each threshold, how many contour places are the peak of a run of ratios above it; both in one dimension."""
+    """Return, for each threshold, the number of contour pixels that are the peak of a run of ratios above it; 1-D."""
     found = np.zeros(len(THRESHOLDS))
-    places = np.flatnonzero(leap > leap.dtype.type(THRESHOLDS[0]))
-    ratios = leap[places]
+    indices = np.flatnonzero(leap > leap.dtype.type(THRESHOLDS[0]))
+    ratios = leap[indices]
     for index, threshold in enumerate(THRESHOLDS.astype(leap.dtype)):
         above = ratios > threshold
-        places, ratios = places[above], ratios[above]
-        if not places.size:
+        indices, ratios = indices[above], ratios[above]
+        if not indices.size:
             break
-        begins = np.diff(places, prepend=-2) > 1
+        begins = np.diff(indices, prepend=-2) > 1
         run = np.cumsum(begins) - 1
         peaks = np.flatnonzero(ratios == np.maximum.reduceat(ratios, np.flatnonzero(begins))[run])
         first = np.diff(run[peaks], prepend=-1) > 0
-        found[index] = np.count_nonzero(contour[places[peaks[first]]])
+        found[index] = np.count_nonzero(contour[indices[peaks[first]]])
     return found
 
 
@@ -144,7 +144,7 @@ def _nearness(depth: Array) -> Array:
 
 
 def _per_frame(score: Callable[..., float], *arrays: NDArray) -> float | NDArray[np.float64]:
-    """The score of one frame `H W` as a float, of `T H W` as one number per frame."""
+    """Return the score of one frame `H W` as a float, of `T H W` as one number per frame."""
     if arrays[0].ndim == 2:
         return score(*arrays)
     if arrays[0].ndim != 3:

@@ -1,4 +1,4 @@
-"""The release's boundary score: do edges of the depth lie where the image has edges, within one pixel?"""
+"""The release's boundary score: do depth edges agree with image edges to one pixel?"""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from dvd.metrics.arrays import Array, Mask, Values
 
 IMAGE_EDGE = 0.15
-"""The share of a frame's range of gradients above which there is an edge."""
+"""Share of a frame's range of gradients above which a pixel is an edge."""
 
 DEPTH_EDGE = 1.05
-"""The ratio of neighbouring depths above which there is an edge."""
+"""Ratio of neighbouring depths above which a pixel is an edge."""
 
 EPSILON = 1e-6
-"""Beneath the root of the image gradient and in its range."""
+"""Added under the root of the image gradient, and to its range."""
 
 
 @dataclass(frozen=True)
 class EdgeCounts:
-    """Edge pixels of depth and of image, and how many have one of the other kind within a pixel; they add up."""
+    """Numbers of depth and image edge pixels, and of those with one of the other kind within a pixel; can be added."""
 
     depth: int = 0
     depth_right: int = 0
@@ -42,19 +42,19 @@ class EdgeCounts:
         )
 
     def scores(self) -> dict[str, float]:
-        """`f1`, `precision` and `recall` in [0, 1]; 0 where there is no edge to count."""
+        """Return `f1`, `precision` and `recall` in [0, 1]; 0 where there are no edges."""
         precision, recall = self.depth_right / max(self.depth, 1), self.image_found / max(self.image, 1)
         both = precision + recall
         return {"f1": 2 * precision * recall / both if both else 0.0, "precision": precision, "recall": recall}
 
 
 def rgb_boundary(depth_m: Values, rgb: Values, mask: Values) -> dict[str, float]:
-    """`f1`, `precision` and `recall` of depth edges against image edges, from the counts of all frames together.
+    """Return `f1`, `precision` and `recall` of depth edges against image edges, from the counts of all frames.
 
-    `depth_m`, `mask`: `T H W`. `rgb`: `T H W 3` or `T 3 H W`, uint8 or floats in [0, 1]. Image edges are where the
-    Sobel magnitude of the luma, normalised per frame, exceeds 0.15. A depth edge is a pixel from which the depth grows
-    by more than 5 % to a neighbour, and by no less than it does one pixel ahead and one behind. ValueError where the
-    shapes differ.
+    `depth_m`, `mask`: `T H W`. `rgb`: `T H W 3` or `T 3 H W`, uint8 or floats in [0, 1]. An image edge is where the
+    Sobel magnitude of the luma, normalised per frame, exceeds 0.15. A depth edge is a pixel whose neighbour is more
+    than 5 % farther, with a growth at least that of the pixels before and after it. Raise ValueError where the shapes
+    differ.
     """
     depth, image, valid = to_array(depth_m), to_array(rgb), to_mask(mask)
     if depth.ndim != 3 or len(image) != len(depth) or len(valid) != len(depth):
@@ -65,7 +65,7 @@ def rgb_boundary(depth_m: Values, rgb: Values, mask: Values) -> dict[str, float]
 
 
 def count_edges(depth_m: Values, rgb: Values, mask: Values) -> EdgeCounts:
-    """The counts of one frame (`H W`, `H W 3` or `3 H W`, `H W`), whose sum over frames gives `rgb_boundary`."""
+    """Return the counts of one frame (`H W`, `H W 3` or `3 H W`, `H W`); their sum over frames gives `rgb_boundary`."""
     depth, image, valid = to_floats(depth_m), to_array(rgb), to_mask(mask)
     if valid.shape != depth.shape or image.shape not in ((*depth.shape, 3), (3, *depth.shape)):
         shapes = f"depth {depth.shape}, rgb {image.shape} and mask {valid.shape}"
@@ -102,14 +102,14 @@ def _image_edges(luma: Array) -> Mask:
 
 
 def _luma(rgb: NDArray, size: tuple[int, ...]) -> Array:
-    """`H W` in [0, 1] (ITU-R BT.601)."""
+    """Return luma `H W` in [0, 1] (ITU-R BT.601)."""
     red, green, blue = to_floats(np.moveaxis(rgb, -1, 0) if rgb.shape[:2] == size else rgb)
     luma: Array = 0.299 * red + 0.587 * green + 0.114 * blue
     return luma / 255 if rgb.dtype == np.uint8 else luma
 
 
 def _grown(edges: Mask) -> Mask:
-    """Edges and the eight pixels around each."""
+    """Return edges and the eight pixels around each."""
     wide = np.pad(edges, 1)
     tall = wide[:-2] | wide[1:-1] | wide[2:]
     return tall[:, :-2] | tall[:, 1:-1] | tall[:, 2:]

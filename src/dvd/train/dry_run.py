@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import nn
 
-from dvd.backbones.wan.transformer import TransformerConfig
 from dvd.errors import DVDError, InputError
+from dvd.memory import GIB, encoding_bytes, kept_by_transformer, kept_by_vae, training_bytes
 from dvd.train.configure import flat
 from dvd.train.engine import precision
 from dvd.train.mixture import samples_per_step
@@ -17,15 +17,8 @@ from dvd.train.networks import Networks, outline
 from dvd.train.settings import Phase, Recipe, Size, SourceSettings
 from dvd.train.sources import is_rendered, open_one, shapes, sources_of
 
-GIB = 2**30
 ONE_MACHINE = 8
 """GPUs of a machine whose memory is estimated too; the paper has eight."""
-PROGRAM = 0.55 * GIB
-"""Python, torch, Accelerate and PEFT; on a GPU the context takes about as much there."""
-ENCODING = {2: 14, 4: 20}
-"""Bytes per value of all frames at the VAE's own size and width while it encodes, by the bytes of its arithmetic."""
-KEPT_BY_VAE = 20
-"""Values kept for the backward pass, per residual block of the VAE's first level, and what that pass needs itself."""
 
 
 def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[str]:
@@ -102,17 +95,15 @@ def refuse_missing_data(recipe: Recipe, folder: Path) -> None:
 
 
 def memory(recipe: Recipe, phase: Phase, networks: Networks, processes: int) -> float:
-    """Return the bytes that a process needs at most in `phase`: program, weights, optimiser and activations.
-
-    An estimate, its constants measured on a CPU: peaks of whole runs, and what autograd keeps of networks of several
-    sizes. Kernels' own caches come on top, and splitting by FSDP or DeepSpeed is not counted.
-    """
-    weights = sum(value.nbytes for part in (networks.network, networks.vae) for value in part.parameters())
-    trained = 4 * sum(value.numel() for value in phase.trained(networks))
-    copies = 1 + 2 + (phase.average > 0) + (processes > 1)  # gradients, AdamW's moments, average, buckets of gradients
-    rounded = trained / 2 if precision(recipe) != "no" else 0  # what autocast makes of the weights, once a step
-    working = max(activations(recipe, phase, networks, part) for part in _parts(recipe, phase, processes))
-    return PROGRAM + weights + trained * copies + max(rounded + working, trained)  # AdamW needs once more, later
+    """Return the bytes that a process needs at most while it trains `phase`: an estimate, by `dvd.memory`."""
+    return training_bytes(
+        sum(value.nbytes for part in (networks.network, networks.vae) for value in part.parameters()),
+        sum(value.numel() for value in phase.trained(networks)),
+        max(activations(recipe, phase, networks, part) for part in _parts(recipe, phase, processes)),
+        mixed=precision(recipe) != "no",
+        averaged=phase.average > 0,
+        distributed=processes > 1,
+    )
 
 
 @dataclass(frozen=True)
@@ -135,27 +126,17 @@ class _Part:
 def activations(recipe: Recipe, phase: Phase, networks: Networks, part: _Part) -> float:
     """Return the bytes that a micro-batch needs on its way forth and back, at the network's or at the VAE's worst."""
     itemsize = 2 if precision(recipe) != "no" else 4
-    measures = networks.backbone.measures(networks.network, networks.vae)
-    encoding = 0.0
-    if (vae := measures.vae) is not None:
-        level = part.pixels * vae.dim * vae.dim_mult[0] / vae.patch**2  # values of all frames at the VAE's own size
-        if blocks := phase.vae_blocks(vae.num_res_blocks):
-            return KEPT_BY_VAE * blocks * level * itemsize
-        encoding = ENCODING[itemsize] * level if recipe.latents is None else 0.0
-    learning = 0.0
-    if measures.transformer is not None:
-        learning = _kept_by_transformer(recipe, measures.transformer, part.tokens, itemsize)
-    return max(encoding, learning + measures.encoder_bytes * part.pixels)
-
-
-def _kept_by_transformer(recipe: Recipe, config: TransformerConfig, tokens: int, itemsize: int) -> float:
-    """Return the bytes of activations; with checkpointing every block keeps its input, and one at a time the rest."""
-    how = recipe.adaptation
-    per_token = 34 * config.dim + 2.2 * itemsize * config.ffn_dim
-    per_token += itemsize * (8 * how.rank if how.kind == "lora" else 6 * config.dim)
-    if recipe.model.gradient_checkpointing:
-        return tokens * (per_token + 4 * config.num_layers * config.dim)
-    return tokens * per_token * config.num_layers
+    sizes = networks.backbone.measures(networks.network, networks.vae)
+    encoding, learning = 0.0, 0.0
+    if sizes.vae is not None:
+        if blocks := phase.vae_blocks(sizes.vae.num_res_blocks):
+            return kept_by_vae(sizes.vae, part.pixels, itemsize, blocks)
+        encoding = encoding_bytes(sizes.vae, part.pixels, itemsize) if recipe.latents is None else 0
+    if sizes.transformer is not None:
+        rank = recipe.adaptation.rank if recipe.adaptation.kind == "lora" else None
+        checkpointing = recipe.model.gradient_checkpointing
+        learning = kept_by_transformer(sizes.transformer, part.tokens, itemsize, rank, checkpointing)
+    return max(encoding, learning + sizes.encoder_bytes * part.pixels)
 
 
 def _parts(recipe: Recipe, phase: Phase, processes: int) -> list[_Part]:

@@ -10,8 +10,7 @@ from PIL import Image
 
 from dvd import align
 from dvd.align import AffineFit
-from dvd.export.colormaps import colour_levels, to_levels
-from dvd.export.display_range import robust_range
+from dvd.export.display import colour_levels, robust_range, to_levels
 from dvd.export.encode import VideoEncoder
 from dvd.files import replacing_path
 from dvd.types import VideoInfo

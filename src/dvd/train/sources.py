@@ -8,9 +8,9 @@ import numpy as np
 
 from dvd.data.latents import LatentSource
 from dvd.data.layouts import open_source
-from dvd.data.procedural.shards import read_shard, write_shards
 from dvd.data.sources import RawClip, Source
 from dvd.errors import InputError, OptionError
+from dvd.scenes import read_shard, write_shards
 from dvd.train.mixture import Feed
 from dvd.train.settings import Phase, Recipe, Size, SourceSettings
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dvd.backbones.trainable import Codec
-from dvd.backbones.wan.sampler import sample
+from dvd.backbones.wan.generative import sample
 from dvd.errors import OptionError
 from dvd.losses import Objective, objective_loss
 from dvd.train.mixture import Batch

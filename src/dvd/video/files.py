@@ -1,11 +1,11 @@
-"""A video file through PyAV: what it says of itself, and its frames as far as they can be decoded.
+"""Read a video file through PyAV: its facts, and its frames as far as they can be decoded.
 
-Everything needed of a stream is copied while its container is open: PyAV may crash if asked later.
+Everything needed of a stream is copied while its container is open, because PyAV may crash later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
@@ -18,39 +18,36 @@ import numpy as np
 from dvd.errors import InputError
 from dvd.media import open_for_reading, picture_streams
 from dvd.types import MediaFile
-from dvd.video.colour import TRANSPARENT, ToRGB
+from dvd.video.colour import TRANSPARENT, Orientation, ToRGB, orientation_of
 from dvd.video.interlace import deinterlaced
-from dvd.video.orientation import Orientation, orientation_of
 from dvd.video.pictures import FOLDER_RATE
 from dvd.video.pipes import PipeCopy
-from dvd.video.reader import Raw, UnreadableFrame
-
-Warn = Callable[[str], None]
+from dvd.video.reader import Raw, UnreadableFrame, Warn
 
 _EXACT_SEEK = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
-"""Containers with an index of key frames; others may land after the moment asked for."""
+"""Containers with an index of key frames; in others a seek may end after its target."""
 
 _CLOCK_MAY_LEAP = frozenset(("mpegts", "mpeg", "mpegvideo", "h264", "hevc", "dv", "flv"))
-"""Formats that can be joined byte by byte; FFmpeg takes ten seconds in them for a leap too."""
+"""Formats that can be joined byte by byte; FFmpeg also treats ten seconds in them as a leap."""
 
 _LEAP_S, _LEAP_ELSEWHERE_S = Fraction(10), Fraction(3600)
 
 _RATE_ROUNDING = Fraction(2, 10**7)
-"""Much less than what tells 29.97 from 30000/1001."""
+"""Much less than the difference of 29.97 and 30000/1001."""
 
 _USUAL_RATES = (1, 240)
-"""Frames a second; a container's word beyond them is held against the time stamps."""
+"""Frames per second; a declared rate outside this range is checked against the time stamps."""
 
 _MEASURED_PACKETS = 100
 
 
 class VideoFile:
-    """A file that FFmpeg reads. Raises `InputError` at once if there is no picture in it."""
+    """A file that FFmpeg reads. Raise `InputError` at once if it has no pictures."""
 
     numbers = None
 
     def __init__(self, path: Path, copy: PipeCopy | None = None) -> None:
-        """`copy`: read in the place of `path`, if there is one; it is kept as long as this object is."""
+        """`copy`: read instead of `path`, and kept alive as long as this object."""
         self.path = path
         self.name = path.stem
         self._copy = copy
@@ -64,7 +61,7 @@ class VideoFile:
             self._duration = _duration_s(container, stream)
             self.has_audio = bool(container.streams.audio)
             self.is_image = self._format.endswith("_pipe") or self._format == "image2"
-            self._choice = _choice(container)
+            self._choice = _stream_choice(container)
             self.frame_rate = declared if _usual(declared) else _measured_rate(container, stream) or declared
             self.time_base = stream.time_base or 1 / self.frame_rate
             self.media = self._media(container, stream)
@@ -75,7 +72,7 @@ class VideoFile:
         earliest = begin if container.start_time is None else Fraction(container.start_time, av.time_base)
         return MediaFile(
             path=self._file,
-            # Microseconds round; the pictures' own start is exact.
+            # The container's start is rounded to microseconds; the pictures' own start is exact.
             start=begin if earliest > begin - Fraction(1, av.time_base) else earliest,
             video_start=begin,
             pixel_aspect=stream.sample_aspect_ratio or None,
@@ -115,7 +112,7 @@ class VideoFile:
     def _decoded(
         self, container: av.container.InputContainer, stream: av.VideoStream, warn: Warn, whole: bool
     ) -> Iterator[av.VideoFrame]:
-        """Every frame that decodes. Damaged packets are skipped and counted; an early end is told."""
+        """Yield every frame that decodes; skip and count damaged packets, and warn of an early end."""
         packets = frames = damaged = 0
         last_pts: int | None = None
         reason = "the file ends early"
@@ -140,7 +137,7 @@ class VideoFile:
                 leapt = leapt or self._leaps(last_pts, frame.pts)
                 last_pts = last_pts if frame.pts is None else frame.pts
                 yield frame
-        # An AVI counts a frame that was not recorded, which repeats the one before, as a frame.
+        # An AVI also counts frames that were not recorded and repeat the one before.
         lost = max(self._declared_frames - packets, 0) if whole and self._format != "avi" else 0
         if frames and (broken_off or (not leapt and self._ends_early(lost, last_pts))):
             of = f" of {self.frame_count}" if self.frame_count else ""
@@ -151,14 +148,14 @@ class VideoFile:
             warn(f"{self.path.name}: damaged packets left out: {damaged}; the frames they held are missing")
 
     def _leaps(self, before: int | None, after: int | None) -> bool:
-        """Whether the clock is another between two frames, so that it does not tell how much there is."""
+        """Whether the clock changes between two frames, so that the last time stamp does not give the length."""
         if before is None or after is None:
             return False
         return not 0 <= (after - before) * self.time_base <= self.media.longest_gap
 
     def _ends_early(self, lost: int, last_pts: int | None) -> bool:
-        """Whether the last frame stands before the end that is declared: by any frame if some are known to be lost,
-        else by clearly more than containers are wrong."""
+        """Whether the last frame is before the declared end: by one frame if some are known to be lost, else by clearly
+        more than the usual error of containers."""
         if self._duration is None or last_pts is None:
             return lost > 0
         frame = 1 / self.frame_rate
@@ -167,7 +164,7 @@ class VideoFile:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-        """The open container and its picture stream. Raises `InputError` where there is none, with the reason."""
+        """Open the container and its picture stream. Raise `InputError` with the reason where there is none."""
         path = self.path
         if self._file.is_file() and self._file.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; copy or record it again")
@@ -197,8 +194,8 @@ def _picture_stream(path: Path, container: av.container.InputContainer) -> av.Vi
     return streams[0]
 
 
-def _choice(container: av.container.InputContainer) -> str:
-    """One line that says which of several streams is read; empty where there is one."""
+def _stream_choice(container: av.container.InputContainer) -> str:
+    """Return a line that says which of several streams is read; empty where there is only one."""
     streams = picture_streams(container)
     if len(streams) < 2:
         return ""
@@ -207,9 +204,9 @@ def _choice(container: av.container.InputContainer) -> str:
 
 
 def _declared_rate(stream: av.VideoStream) -> Fraction:
-    """Frames a second; without time stamps FFmpeg assumes 25, but the pictures themselves may say more."""
-    word = stream.average_rate if stream.start_time is not None else stream.guessed_rate
-    return _exact(word or stream.average_rate or stream.guessed_rate or stream.base_rate or FOLDER_RATE)
+    """Return frames per second. Without time stamps FFmpeg assumes 25, but the codec may know the rate."""
+    rate = stream.average_rate if stream.start_time is not None else stream.guessed_rate
+    return _exact(rate or stream.average_rate or stream.guessed_rate or stream.base_rate or FOLDER_RATE)
 
 
 def _usual(rate: Fraction) -> bool:
@@ -217,9 +214,9 @@ def _usual(rate: Fraction) -> bool:
 
 
 def _measured_rate(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
-    """Frames a second by the median distance of the first time stamps; None if there are too few.
+    """Return frames per second by the median distance of the first time stamps; None if there are too few.
 
-    Moves the container's position.
+    This moves the container's position.
     """
     stamps: set[int] = set()
     try:
@@ -238,7 +235,7 @@ def _measured_rate(container: av.container.InputContainer, stream: av.VideoStrea
 
 
 def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction | None:
-    """The picture stream's own duration; not the container's, which the sound may prolong."""
+    """Return the picture stream's own duration; the container's may be longer because of its sound."""
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     if container.duration and len(container.streams) == 1 and container.format.name in _EXACT_SEEK:
@@ -252,7 +249,7 @@ def _duration_s(container: av.container.InputContainer, stream: av.VideoStream) 
 
 
 def _exact(rate: Fraction) -> Fraction:
-    """The rate that a container meant whose nanoseconds a frame gave a fraction beside it: n or 1000 n / 1001."""
+    """Return n or 1000 n / 1001 if `rate` is that up to the rounding of a container that stores nanoseconds."""
     for meant in (Fraction(round(rate)), Fraction(1000 * round(rate * 1001 / 1000), 1001)):
         if abs(rate - meant) < rate * _RATE_ROUNDING:
             return meant

@@ -1,4 +1,4 @@
-"""Interlaced frames → whole frames: as many, at the same times."""
+"""Interlaced frames → as many whole frames at the same times."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from fractions import Fraction
 import av
 
 _SMALLEST = 4
-"""Fewer lines or columns than the filter can look across are left as they are."""
+"""The filter needs this many lines and columns; smaller frames stay as they are."""
 
 
 def deinterlaced(frames: Iterable[av.VideoFrame], time_base: Fraction) -> Iterator[av.VideoFrame]:
-    """Passes progressive video through untouched; from the first interlaced frame on, all go through FFmpeg's bwdif.
+    """Pass progressive video through; from the first interlaced frame on, filter all with FFmpeg's bwdif.
 
-    The filter leaves frames alone that are not marked interlaced.
+    The filter changes only frames that are marked interlaced.
     """
-    weave: _Weave | None = None
+    bwdif: _Bwdif | None = None
     for frame in frames:
-        if weave is None and frame.interlaced_frame and min(frame.width, frame.height) >= _SMALLEST:
-            weave = _Weave(frame, time_base)
-        elif weave is not None and not weave.fits(frame):
-            yield from weave.finish()
-            weave = _Weave(frame, time_base)
-        if weave is None:
+        if bwdif is None and frame.interlaced_frame and min(frame.width, frame.height) >= _SMALLEST:
+            bwdif = _Bwdif(frame, time_base)
+        elif bwdif is not None and not bwdif.fits(frame):
+            yield from bwdif.finish()
+            bwdif = _Bwdif(frame, time_base)
+        if bwdif is None:
             yield frame
         else:
-            yield from weave.push(frame)
-    if weave is not None:
-        yield from weave.finish()
+            yield from bwdif.push(frame)
+    if bwdif is not None:
+        yield from bwdif.finish()
 
 
-class _Weave:
-    """One filter graph. It holds frames back and renames their times, so the times are kept beside it in order."""
+class _Bwdif:
+    """One filter graph. The filter delays frames and changes their times, so the times are kept in a queue."""
 
     def __init__(self, frame: av.VideoFrame, time_base: Fraction) -> None:
         self._shape = (frame.width, frame.height, frame.format.name)

@@ -1,6 +1,6 @@
-"""Inputs that can be read only once: standard input and named pipes are copied to a temporary file first.
+"""Copy inputs that can be read only once (standard input, named pipes) to a temporary file.
 
-A video is opened more than once: to look at it, to read its pictures, to read its sound.
+A video is opened more than once: to probe it, to read its pictures, to read its sound.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ log = logging.getLogger(__name__)
 STANDARD_INPUT = "-"
 _NAME = "stdin"
 _PATIENCE_S = 10
-"""How long a pipe may stay silent before it is refused; nobody may ever write into it."""
+"""A pipe that stays silent for longer is refused; perhaps nobody will ever write into it."""
 
 
 class PipeCopy:
-    """A temporary copy of an input that can be read only once; it is gone with this object, or when Python ends."""
+    """A temporary copy of an input that can be read only once; deleted with this object, or when Python ends."""
 
     def __init__(self, source: str | Path) -> None:
-        """Reads `source` to its end, which is said once. Raises `InputError` if nothing comes, or no room is left."""
+        """Read `source` to its end and log that once. Raise `InputError` if it is empty or the disk is full."""
         self.path = Path(_NAME) if _is_standard_input(source) else Path(source)
-        """The source by name, for messages and for what results are called."""
+        """The source's name, for messages and for the names of results."""
         folder = tempfile.mkdtemp(prefix="dvd_")
         self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.file = Path(folder) / f"copy{self.path.suffix}"
@@ -62,9 +62,9 @@ class PipeCopy:
 
 
 def readable_again(source: str | Path | PipeCopy) -> str | Path | PipeCopy:
-    """`source` itself, or a temporary copy where it can be read only once.
+    """Return `source`, or a temporary copy of it where it can be read only once.
 
-    Raises `InputError` at once for sockets and devices, and for a terminal as standard input.
+    Raise `InputError` at once for sockets and devices, and for a terminal as standard input.
     """
     if isinstance(source, PipeCopy):
         return source

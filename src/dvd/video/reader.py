@@ -1,4 +1,4 @@
-"""What every reader promises the stream: facts beforehand, then frames one by one, converted only if wanted."""
+"""The interface of every reader: facts first, then frames one by one, converted only on request."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ import numpy as np
 
 from dvd.types import FrameNumbers, MediaFile
 
+Warn = Callable[[str], None]
+"""Called with one line about a fault that reading survives."""
+
 
 class UnreadableFrame(Exception):
-    """One frame that is damaged among others that may be whole."""
+    """One frame is damaged; the others may be whole."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A frame before conversion: its time, if the source gives one, and how to get `H W 3` uint8, upright."""
+    """A frame before conversion: its time stamp, if any, and a function that returns it as upright `H W 3` uint8."""
 
     pts: int | None
     rgb: Callable[[], np.ndarray]
-    """May raise `UnreadableFrame`."""
+    """Raise `UnreadableFrame` for a damaged frame."""
     duration: int | None = None
-    """In the source's time base, where it says so."""
+    """In the source's time base; None where the source gives none."""
     transposed: bool = False
-    """Whether rows and columns were exchanged to turn it upright."""
+    """Whether rows and columns were exchanged to make the frame upright."""
 
 
 class Source(Protocol):
@@ -49,12 +52,12 @@ class Source(Protocol):
 
     @property
     def media(self) -> MediaFile | None:
-        """The file that FFmpeg reads, its pixel aspect as stored; None for pictures."""
+        """The file that FFmpeg reads, with its pixel aspect as stored; None for pictures."""
         ...
 
-    def frames(self, warn: Callable[[str], None], needed_from: int = 0) -> Iterator[Raw]:
-        """The frames in order; those before the time stamp `needed_from` may be left out where that saves work.
+    def frames(self, warn: Warn, needed_from: int = 0) -> Iterator[Raw]:
+        """Yield the frames in order; those before the time stamp `needed_from` may be skipped to save work.
 
-        What is found damaged on the way is told to `warn`, one line each.
+        `warn` is called with one line for each kind of damage.
         """
         ...

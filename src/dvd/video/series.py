@@ -1,7 +1,7 @@
-"""The names of pictures in a folder: which belong to one series, in which order, with which numbers.
+"""Sort the names of pictures in a folder into series, by their order and numbers; no file is opened.
 
-Nothing is opened here. Two names are of one kind if they differ in digits only; pictures of two kinds (colour beside
-depth, left beside right) are never taken as one film unless a pattern asks for it.
+Two names are of one kind if they differ in digits only. Pictures of two kinds (colour beside depth, left beside right)
+are never read as one film unless a pattern asks for it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import reduce
 from glob import escape
@@ -23,20 +23,20 @@ from dvd.types import FrameNumbers
 _SAME_ENDING = {".jpeg": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
 
 _MOST_KINDS = 8
-"""More kinds of names than this are no series beside each other but names that mean nothing."""
+"""A folder with more kinds of names than this has names without a meaning, not several series."""
 
 _SPARSE = 10
-"""Where not even every tenth number exists, the numbers are time stamps or a choice, and count no frames."""
+"""If less than every tenth number exists, the numbers are time stamps or a selection and do not count frames."""
 
 _GRID = 0.75
-"""So much of cameras × frames must exist for `cam0_0001 … cam1_0099` to be two series beside each other."""
+"""Share of cameras × frames that must exist for `cam0_0001 … cam1_0099` to be two series."""
 
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Series:
-    """Frames in order. `pts` counts frames from the first one, gaps in the numbers included."""
+    """Frames in order. `pts` counts frames from the first one and includes gaps in the numbers."""
 
     paths: tuple[Path, ...]
     pts: tuple[int, ...]
@@ -45,10 +45,10 @@ class Series:
 
 
 def one_series(source: Path, paths: Iterable[Path], pattern: bool = False) -> Series:
-    """The series that a folder holds, or that a `pattern` chose, in which case all of `paths` are taken.
+    """Return the series in a folder, or all of `paths` if a `pattern` chose them.
 
-    A few single pictures beside a series (a cover) are left out with a note. Raises `InputError` where a folder holds
-    several series, and offers a pattern for each.
+    A few single pictures beside a series (a cover) are left out with a note. Raise `InputError` where a folder holds
+    several series, with a pattern for each.
     """
     paths = sorted(paths, key=natural_order)
     kinds = sorted(_kinds(paths), key=len, reverse=True)
@@ -61,24 +61,24 @@ def one_series(source: Path, paths: Iterable[Path], pattern: bool = False) -> Se
         return _plain(paths, note)
     if 2 <= len(series) <= _MOST_KINDS:
         raise InputError(
-            f"{source}: holds {len(series)} kinds of pictures ({_counted(series)}); {_offer(source, series)}"
+            f"{source}: holds {len(series)} kinds of pictures ({_counted(series)}); {_suggestion(source, series)}"
         )
     if len(series) == 1 and len(series[0]) > len(single):
-        found = _numbered(source, series[0], pattern)
+        main = _numbered(source, series[0], pattern)
         names = shortened([path.name for path in single])
         left_out = f"left out, because not named like the other {len(series[0])} pictures: {names}"
-        return Series(found.paths, found.pts, found.numbers, (left_out, *found.notes))
+        return replace(main, notes=(left_out, *main.notes))
     return _plain(paths, f"the names follow no one numbering; all {len(paths)} pictures are read in the order of names")
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:
-    """A sort key under which digits count as numbers."""
+    """Return a sort key under which digits count as numbers."""
     parts = re.split(r"(\d+)", path.as_posix().lower())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _kinds(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Pictures whose names differ in digits only, split further where two of them are one frame twice."""
+    """Yield groups of pictures whose names differ in digits only, split further where one frame is there twice."""
     alike: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
         alike[re.sub(r"\d+", "#", path.stem.lower())].append(path)
@@ -88,19 +88,19 @@ def _kinds(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _by_ending(paths: list[Path]) -> list[list[Path]]:
-    """`0001.png` and `0001.jpg` are two kinds; `0001.png` and `0002.jpg` may be one."""
+    """Split by ending where a stem is there twice, such as `0001.png` beside `0001.jpg`."""
     stems = Counter(path.stem.lower() for path in paths)
     if max(stems.values()) == 1:
         return [paths]
-    found: dict[str, list[Path]] = defaultdict(list)
+    groups: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
         ending = path.suffix.lower()
-        found[_SAME_ENDING.get(ending, ending)].append(path)
-    return list(found.values())
+        groups[_SAME_ENDING.get(ending, ending)].append(path)
+    return list(groups.values())
 
 
 def _by_camera(paths: list[Path]) -> list[list[Path]]:
-    """`cam0_0001`, `cam1_0001` …: two numbers vary, and nearly every pair of them exists."""
+    """Split `cam0_0001`, `cam1_0001` …: names in which two numbers vary and nearly every pair of them exists."""
     columns = _columns(paths)
     varying = [column for column in columns if len(set(column)) > 1]
     if len(varying) != 2 or re.fullmatch(r"[\d.]+", paths[0].stem):
@@ -109,23 +109,23 @@ def _by_camera(paths: list[Path]) -> list[list[Path]]:
     pairs = len(set(varying[0])) * len(set(varying[1]))
     if len(set(camera)) > _MOST_KINDS or len(paths) < _GRID * pairs:
         return [paths]
-    found: dict[int, list[Path]] = defaultdict(list)
+    groups: dict[int, list[Path]] = defaultdict(list)
     for number, path in zip(camera, paths, strict=True):
-        found[number].append(path)
-    return list(found.values())
+        groups[number].append(path)
+    return list(groups.values())
 
 
 def _columns(paths: Sequence[Path]) -> list[list[int]]:
-    """The numbers in the names: one list for each position that holds one."""
+    """Return the numbers in the names: one list for each position of a number."""
     rows = [[int(digits) for digits in re.findall(r"\d+", path.stem)] for path in paths]
     return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _numbered(source: Path, paths: Sequence[Path], pattern: bool) -> Series:
-    """Pictures of one kind with the numbers that count their frames, if their names hold such."""
+    """Return pictures of one kind as a series, with the numbers that count its frames, if there are any."""
     columns = _columns(paths)
     varying = [column for column in columns if len(set(column)) > 1]
-    if len(paths) > 1 and len(varying) <= 1 and (twice := _twice(varying or columns, paths)):
+    if len(paths) > 1 and len(varying) <= 1 and (twice := _same_number(varying or columns, paths)):
         if not pattern:
             raise InputError(f"{source}: {twice[0].name} and {twice[1].name} have the same number; keep one of them")
         return _plain(paths, f"{twice[0].name} and {twice[1].name} have the same number; both are read")
@@ -136,8 +136,8 @@ def _numbered(source: Path, paths: Sequence[Path], pattern: bool) -> Series:
     return _with_numbers(paths, numbers, _digits(paths, columns.index(numbers)))
 
 
-def _twice(columns: list[list[int]], paths: Sequence[Path]) -> tuple[Path, Path] | None:
-    """Two names with one number, such as `1.png` and `01.png`."""
+def _same_number(columns: list[list[int]], paths: Sequence[Path]) -> tuple[Path, Path] | None:
+    """Return two names with one number, such as `1.png` and `01.png`."""
     if not columns:
         return None
     seen: dict[int, Path] = {}
@@ -191,18 +191,18 @@ def _examples(kinds: list[list[Path]]) -> str:
 
 
 def shortened(names: Sequence[str]) -> str:
-    """The first few of many names in one line."""
+    """Return the first few of many names in one line."""
     rest = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _offer(folder: Path, kinds: list[list[Path]]) -> str:
+def _suggestion(folder: Path, kinds: list[list[Path]]) -> str:
     patterns = " or ".join(f"'{folder / _pattern_of(kind, kinds)}'" for kind in kinds)
     return f"give one as a pattern in quotes, {patterns}, or '{folder / '*'}' for all in one film"
 
 
 def _pattern_of(kind: list[Path], kinds: list[list[Path]]) -> str:
-    """A glob pattern for this kind, or a printf pattern where the glob would take others too."""
+    """Return a glob pattern for this kind, or a printf pattern where the glob would match other kinds too."""
     constant = [len(set(column)) == 1 for column in _columns(kind)]
     digits = re.findall(r"\d+", kind[0].stem)
     texts = re.split(r"\d+", kind[0].stem)
@@ -210,7 +210,7 @@ def _pattern_of(kind: list[Path], kinds: list[list[Path]]) -> str:
     ending = kind[0].suffix if same_ending else ".*"
 
     def joined(mark: str) -> str:
-        fillings = [each if fixed else mark for each, fixed in zip(digits, constant, strict=True)]
+        fillings = [number if fixed else mark for number, fixed in zip(digits, constant, strict=True)]
         return "".join(a + b for a, b in zip(map(escape, texts), [*fillings, ""], strict=True)) + ending
 
     others = [path.name for other in kinds if other is not kind for path in other]

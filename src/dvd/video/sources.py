@@ -1,4 +1,4 @@
-"""Which reader a SOURCE needs: a video file, an image, a folder of frames, or a pattern of frames."""
+"""Choose the reader that a SOURCE needs: a video file, an image, a folder of frames, or a pattern of frames."""
 
 from __future__ import annotations
 
@@ -9,19 +9,38 @@ from pathlib import Path
 
 from dvd.errors import InputError
 from dvd.video.files import VideoFile
-from dvd.video.kinds import PICTURE_SUFFIXES, RAW_PHOTO_SUFFIXES, VIDEO_SUFFIXES, picture_kind
-from dvd.video.picture_files import contents_of
+from dvd.video.picture_files import contents_of, picture_kind
 from dvd.video.pictures import Pictures, picture_file, picture_series
 from dvd.video.pipes import PipeCopy, readable_again
 from dvd.video.reader import Source
 from dvd.video.series import natural_order, one_series, shortened
+
+PICTURE_SUFFIXES = frozenset(
+    (
+        *(".png", ".apng", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pnm"),
+        *(".mpo", ".tga", ".jp2", ".j2k", ".gif", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif"),
+        *(".exr", ".dpx", ".hdr"),
+    )
+)
+"""Endings of frames in a folder."""
+
+VIDEO_SUFFIXES = frozenset(
+    (
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv"),
+        *(".f4v", ".3gp", ".ogv", ".mxf", ".dv", ".vob", ".mjpeg", ".h264", ".hevc"),
+    )
+)
+"""Endings that are surely videos; only messages depend on them."""
+
+RAW_PHOTO_SUFFIXES = frozenset((".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"))
+"""Sensor data of cameras; most are TIFF files whose first picture is a thumbnail."""
 
 _NUMBER = re.compile(r"%0?\d*d")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def find_source(source: str | Path | PipeCopy) -> Source:
-    """The reader for SOURCE. Raises `InputError` where there is nothing to read."""
+    """Return the reader for SOURCE. Raise `InputError` where there is nothing to read."""
     source = readable_again(source)
     if isinstance(source, PipeCopy):
         if picture_kind(source.file) == "heic":
@@ -38,16 +57,16 @@ def find_source(source: str | Path | PipeCopy) -> Source:
         raise InputError(f"{source}: is a URL, which is not read; download the file first, and give its path")
     if _NUMBER.search(path.name) or _is_glob(path):
         return _pattern(path)
-    raise InputError(f"{source}: no such file; {_mend(path)}")
+    raise InputError(f"{source}: no such file; {_suggestion(path)}")
 
 
 def matching_videos(source: str | Path) -> list[Path]:
-    """The videos that a glob pattern matches if it matches no pictures: inputs of their own, as a shell gives them."""
+    """Return the videos that a glob pattern matches, if it matches no pictures; each is an input of its own."""
     path = Path(source).expanduser()
     if path.exists() or not _is_glob(path):
         return []
-    found = sorted(map(Path, glob(str(path))), key=natural_order)
-    return [] if any(_is_frame(each) for each in found) else [each for each in found if _is_video(each)]
+    matches = sorted(map(Path, glob(str(path))), key=natural_order)
+    return [] if any(map(_is_frame, matches)) else list(filter(_is_video, matches))
 
 
 def _file(path: Path) -> Source:
@@ -65,40 +84,40 @@ def _folder(path: Path) -> Pictures:
         everything = sorted(path.iterdir(), key=natural_order)
     except PermissionError as error:
         raise InputError(f"{path}: may not be read; change its permissions") from error
-    paths = [each for each in everything if _is_frame(each)]
+    paths = list(filter(_is_frame, everything))
     if not paths:
-        raise InputError(f"{path}: {_without_images(path, everything)}")
+        raise InputError(f"{path}: {_no_images_reason(path, everything)}")
     return picture_series(path, one_series(path, paths), path.resolve().name)
 
 
-def _without_images(path: Path, everything: list[Path]) -> str:
-    videos = [each for each in everything if _is_video(each)]
+def _no_images_reason(path: Path, everything: list[Path]) -> str:
+    videos = list(filter(_is_video, everything))
     if not videos:
         return "no images in this folder; give a folder of frames (.png, .jpg, …) or a video file"
-    patterns = " ".join(dict.fromkeys(str(path / f"*{each.suffix}") for each in videos))
-    names = shortened([each.name for each in videos])
+    patterns = " ".join(dict.fromkeys(str(path / f"*{video.suffix}") for video in videos))
+    names = shortened([video.name for video in videos])
     return f"holds videos ({names}), not frames; give them as inputs of their own: {patterns}"
 
 
 def _pattern(path: Path) -> Pictures:
     if _NUMBER.search(path.name):
         pattern = str(Path(escape(str(path.parent))) / _NUMBER.sub("*", escape(path.name)))
-        name = _numbered(path.name)
+        name = _printf_regex(path.name)
     else:
         pattern, name = str(path), re.compile(".*")
-    found = [each for each in map(Path, glob(pattern)) if name.fullmatch(each.name)]
-    paths = [each for each in found if _is_frame(each)]
+    matches = [match for match in map(Path, glob(pattern)) if name.fullmatch(match.name)]
+    paths = list(filter(_is_frame, matches))
     if not paths:
-        raise InputError(f"{path}: {_without_match(found)}")
+        raise InputError(f"{path}: {_no_match_reason(matches)}")
     stem = re.split(r"[%*?\[]", path.stem)[0].rstrip("._- ")
     return picture_series(path, one_series(path, paths, pattern=True), stem or path.parent.resolve().name)
 
 
-def _without_match(found: list[Path]) -> str:
-    videos = sorted(filter(_is_video, found), key=natural_order)
+def _no_match_reason(matches: list[Path]) -> str:
+    videos = sorted(filter(_is_video, matches), key=natural_order)
     if not videos:
         return "no image matches this pattern; check it with ls, or give the folder"
-    return f"matches videos ({shortened([each.name for each in videos])}); give each as an input of its own"
+    return f"matches videos ({shortened([video.name for video in videos])}); give each as an input of its own"
 
 
 def _is_glob(path: Path) -> bool:
@@ -113,12 +132,12 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
-def _numbered(name: str) -> re.Pattern[str]:
-    """`shot_%05d.png` → a pattern for the names it writes."""
+def _printf_regex(name: str) -> re.Pattern[str]:
+    """Return a regular expression for the names that `shot_%05d.png` writes."""
     return re.compile(r"\d+".join(re.escape(part) for part in _NUMBER.split(name)))
 
 
-def _mend(path: Path) -> str:
-    siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+def _suggestion(path: Path) -> str:
+    siblings = [sibling.name for sibling in path.parent.iterdir()] if path.parent.is_dir() else []
     near = get_close_matches(path.name, siblings, n=1, cutoff=0.7)
     return f"did you mean {near[0]}?" if near else "check the path"

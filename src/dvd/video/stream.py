@@ -1,5 +1,4 @@
-"""The story of reading: frames come from a source, those outside the trim are passed over, the rest get a time and a
-size that fit together."""
+"""The story of reading: take frames from a source, skip those outside the trim, give the rest a time and one size."""
 
 from __future__ import annotations
 
@@ -21,25 +20,25 @@ from dvd.video.trim import Trim
 log = logging.getLogger(__name__)
 
 _FEW_TICKS, _FINER = 4, 8
-"""A time base with fewer ticks a frame leaves no room between two frames; it is made so many times finer."""
+"""A time base of fewer ticks per frame has no room for a frame between two others, so it is made 8 times finer."""
 
 _NO_LIMIT_S = Fraction(10**9)
 
 
 class Video:
-    """An open video: `info`, then its frames, once, one at a time. Close it, or use it in `with`.
+    """An open video: `info`, then an iterator over its frames, once. Close it, or use it in `with`.
 
-    Time stamps are the source's own, in `info.time_base`, strictly increasing; where they are missing, repeated or step
-    back, frames are put between their neighbours, and where the clock jumps the parts are joined (`info.timeline`).
-    Frames whose size differs from the first are resized to it.
-    What was wrong but could be lived with stands in `warnings`, one line each, and is logged once.
+    Time stamps are the source's own, in `info.time_base`, strictly increasing. Frames whose stamp is missing, repeated
+    or steps back get a time between their neighbours; where the clock jumps, the parts are joined (`info.timeline`).
+    Frames of another size than the first are resized to it.
+    `warnings` lists every fault that reading survived, one line each; each is logged once.
     """
 
     info: VideoInfo
     warnings: list[str]
 
     def __init__(self, source: Source, trim: Trim) -> None:
-        """Decodes the first frame inside `trim`. Raises `InputError` if there is none."""
+        """Decode the first frame inside `trim`. Raise `InputError` if there is none."""
         self.warnings = []
         self._source = source
         self._trim = trim
@@ -52,7 +51,7 @@ class Video:
         self._frames = self._read()
         first = next(self._frames, None)
         if first is None:
-            raise InputError(self._why_nothing())
+            raise InputError(self._no_frame_reason())
         self._first: Frame | None = first
         height, width = first.rgb.shape[:2]
         self.info = VideoInfo(
@@ -88,7 +87,7 @@ class Video:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the source; frames not yet read are lost."""
+        """Close the source; frames not yet read are lost."""
         self._first = None
         self._frames.close()
 
@@ -105,7 +104,7 @@ class Video:
             if size is None:
                 size, self._transposed = (height, width), raw.transposed
             if (height, width) != size:
-                rgb = self._fit(rgb, size, given)
+                rgb = self._resize(rgb, size, given)
             self._timeline.last, self._timeline.last_duration = pts, self._duration(raw)
             yield Frame(rgb, pts)
             given += 1
@@ -116,7 +115,7 @@ class Video:
             )
 
     def _inside(self) -> Iterator[tuple[int, Raw]]:
-        """Time and frame of everything inside the trim; frames before it are decoded but never converted."""
+        """Yield time and frame inside the trim; frames before it are decoded but never converted."""
         start, end = self._trim.start, self._trim.end
         origin = None if self._source.start_pts is None else self._source.start_pts * self._ticks
         base = self._source.time_base / self._ticks
@@ -135,9 +134,9 @@ class Video:
         step = max(round(1 / (self._source.frame_rate * base)), 1)
         longest_gap = self._source.media.longest_gap if self._source.media else _NO_LIMIT_S
         raws = (raw if raw.pts is None else replace(raw, pts=raw.pts * self._ticks) for raw in self._raw_frames())
-        return timed(raws, first, step, max(round(longest_gap / base), 10 * step), self._timeline, self._say_jump)
+        return timed(raws, first, step, max(round(longest_gap / base), 10 * step), self._timeline, self._warn_of_jump)
 
-    def _say_jump(self, index: int) -> None:
+    def _warn_of_jump(self, index: int) -> None:
         if len(self._timeline.jumps) > 1:
             return
         self._warn(
@@ -149,7 +148,7 @@ class Video:
         return None if raw.duration is None else raw.duration * self._ticks
 
     def _raw_frames(self) -> Iterator[Raw]:
-        """From the start, or from near a start given in seconds; for frame numbers every frame must be counted."""
+        """Yield frames from the start, or from near a start in seconds; frame numbers need every frame counted."""
         start, end = self._trim.start, self._trim.end
         counted = end is not None and end.frame is not None
         if start is None or start.seconds is None or counted or self._source.start_pts is None:
@@ -157,7 +156,7 @@ class Video:
         needed_from = self._source.start_pts + int(start.seconds / self._source.time_base)
         return self._source.frames(self._warn, needed_from)
 
-    def _fit(self, rgb: np.ndarray, size: tuple[int, int], index: int) -> np.ndarray:
+    def _resize(self, rgb: np.ndarray, size: tuple[int, int], index: int) -> np.ndarray:
         height, width = size
         if not self._resized:
             self._resized = True
@@ -172,7 +171,7 @@ class Video:
             self.warnings.append(line)
             log.warning(line)
 
-    def _why_nothing(self) -> str:
+    def _no_frame_reason(self) -> str:
         path = self._source.path
         if self._unreadable:
             return f"{path}: cannot be read ({self._unreadable[0]}); copy or export it again"
@@ -184,13 +183,13 @@ class Video:
 
 
 def _ticks(source: Source) -> int:
-    """Into how many parts a tick of the source is divided, so that frames fit between two others."""
+    """Return how many parts each tick of the source is divided into, so that a frame fits between two others."""
     coarse = source.media is not None and source.frame_rate * source.time_base > Fraction(1, _FEW_TICKS)
     return _FINER if coarse else 1
 
 
 def _upright(media: MediaFile | None, transposed: bool) -> MediaFile | None:
-    """The same with the pixels' shape turned as the pictures are."""
+    """Return `media` with its pixel aspect turned as the pictures are."""
     if media is None or not media.pixel_aspect or not transposed:
         return media
     return replace(media, pixel_aspect=1 / media.pixel_aspect)

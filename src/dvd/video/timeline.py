@@ -1,8 +1,8 @@
-"""A time for every frame: the source's own where it makes sense, and times that fit where it does not.
+"""Give every frame a time: the source's own where that makes sense, and one that fits between the others elsewhere.
 
-Cameras, capture programs and broadcasts give frames no stamp, the same stamp twice, or stamps that step back; and where
-streams were joined, the clock starts anew or leaps. Errors must not add up: as soon as the source's clock makes sense
-again, frames are shown at its times.
+Cameras, capture programs and broadcasts write frames without a stamp, with the same stamp twice, or with stamps that
+step back. Where streams were joined, the clock restarts or leaps. Errors must not add up: as soon as the source's clock
+makes sense again, frames are shown at its times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dvd.types import ClockJump, Timeline
 from dvd.video.reader import Raw
 
 _PATIENCE = 5
-"""Frames that may wait for a stamp that explains theirs."""
+"""The number of frames that may wait for the next stamp that makes sense."""
 
 Timed = tuple[int, Raw]
 
@@ -22,11 +22,11 @@ Timed = tuple[int, Raw]
 def timed(
     raws: Iterable[Raw], first: int, step: int, longest_gap: int, timeline: Timeline, jumped: Callable[[int], None]
 ) -> Iterator[Timed]:
-    """Frames with strictly increasing times, in the source's time base.
+    """Yield frames with strictly increasing times, in the source's time base.
 
-    `first`: the time of a first frame that has no stamp; `step`: ticks between frames at the nominal rate;
-    `longest_gap`: ticks beyond which the clock has leapt. Every jump goes into `timeline`, and `jumped` is called with
-    the number of its frame.
+    `first`: the time of a first frame without a stamp; `step`: ticks between frames at the nominal rate;
+    `longest_gap`: a longer distance in ticks means that the clock leapt. Every jump is added to `timeline`, and
+    `jumped` is called with the index of its frame.
     """
     keeper = _TimeKeeper(first, step, longest_gap, timeline, jumped)
     for raw in raws:
@@ -44,16 +44,16 @@ class _TimeKeeper:
         self._timeline = timeline
         self._jumped = jumped
         self._last: int | None = None
-        """When the last frame is shown."""
+        """The time at which the last frame is shown."""
         self._stamp: int | None = None
         """The source's last stamp that made sense."""
         self._offset = 0
-        """From stamps to times; changes where the clock jumps."""
+        """Time minus stamp; changes where the clock jumps."""
         self._waiting: list[Raw] = []
         self._count = 0
 
     def push(self, raw: Raw) -> Iterator[Timed]:
-        """The frames whose times are settled now."""
+        """Take one frame; yield those whose times are settled now."""
         if self._last is None:
             yield self._show(raw, raw.pts if raw.pts is not None else self._first, raw.pts)
         elif self._fits(raw.pts):
@@ -63,12 +63,12 @@ class _TimeKeeper:
         else:
             self._waiting.append(raw)
             if self._clock_is_new():
-                yield from self._begin_anew()
+                yield from self._join_new_clock()
             elif len(self._waiting) > _PATIENCE or raw.pts is None:
                 yield from self._guess(1)
 
     def finish(self) -> Iterator[Timed]:
-        """The frames that still wait."""
+        """Yield the frames that still wait."""
         yield from self._guess(len(self._waiting))
 
     def _fits(self, stamp: int | None) -> bool:
@@ -76,14 +76,14 @@ class _TimeKeeper:
         return stamp is not None and 0 < stamp + self._offset - self._last <= self._longest_gap
 
     def _catches_up(self, stamp: int) -> bool:
-        """Whether the clock goes on as it should, but frames that had to be guessed went ahead of it."""
+        """Whether the clock continues normally, but guessed times are ahead of it."""
         return self._stamp is not None and self._follows(self._stamp, stamp)
 
     def _follows(self, before: int, after: int) -> bool:
         return 0 < after - before <= self._longest_gap
 
     def _clock_is_new(self) -> bool:
-        """Whether the waiting frames agree on another clock: two after a wide step, more after a narrow one."""
+        """Whether the waiting frames agree on another clock: two frames after a wide step, more after a narrow one."""
         stamps = [raw.pts for raw in self._waiting if raw.pts is not None]
         if len(stamps) < 2 or stamps[0] == self._stamp:
             return False
@@ -92,11 +92,11 @@ class _TimeKeeper:
         return agree and (wide or len(self._waiting) > _PATIENCE)
 
     def _second_ticks(self) -> int:
-        """About a second, in ticks, for any usual frame rate."""
+        """Return about one second in ticks, for any usual frame rate."""
         return 25 * self._step
 
-    def _begin_anew(self) -> Iterator[Timed]:
-        """Joins the new clock on, one nominal frame after the last one shown."""
+    def _join_new_clock(self) -> Iterator[Timed]:
+        """Continue with the new clock, one nominal frame after the last frame shown."""
         assert self._last is not None
         lead = next(index for index, raw in enumerate(self._waiting) if raw.pts is not None)
         yield from self._guess(lead)
@@ -111,7 +111,7 @@ class _TimeKeeper:
             yield from self.push(raw)
 
     def _settle(self, raw: Raw) -> Iterator[Timed]:
-        """A frame whose stamp makes sense; those that waited are spread evenly up to it."""
+        """Show a frame whose stamp makes sense, and before it the waiting ones, spread evenly."""
         assert raw.pts is not None
         assert self._last is not None
         begin, time = self._last, raw.pts + self._offset
@@ -122,14 +122,14 @@ class _TimeKeeper:
         yield self._show(raw, max(time, self._last + 1), raw.pts)
 
     def _hurry(self, raw: Raw) -> Iterator[Timed]:
-        """All frames at hand in short steps, until the source's clock has caught up with what was guessed."""
+        """Show all waiting frames in short steps, until the source's clock has caught up with the guessed times."""
         waiting, self._waiting = self._waiting, []
-        for each in (*waiting, raw):
+        for frame in (*waiting, raw):
             assert self._last is not None
-            yield self._show(each, self._last + max(self._step // 4, 1), raw.pts)
+            yield self._show(frame, self._last + max(self._step // 4, 1), raw.pts)
 
     def _guess(self, count: int) -> Iterator[Timed]:
-        """The first waiting frames at the nominal rate."""
+        """Show the first `count` waiting frames at the nominal rate."""
         guessed, self._waiting = self._waiting[:count], self._waiting[count:]
         for raw in guessed:
             assert self._last is not None

@@ -1,4 +1,4 @@
-"""`--start` and `--end`: a frame number or a time each, as one half-open interval."""
+"""`--start` and `--end`, each a frame number or a time, as one half-open interval."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d*)?)")
 
 @dataclass(frozen=True)
 class Bound:
-    """A frame number, or seconds after the first frame; exactly one of the two."""
+    """Either a frame number or seconds after the first frame."""
 
     frame: int | None = None
     seconds: Fraction | None = None
 
     def zero(self) -> Bound:
-        """The beginning, in this bound's kind."""
+        """Return the beginning of the video in the same unit as this bound."""
         return Bound(frame=0) if self.frame is not None else Bound(seconds=Fraction(0))
 
     def before(self, other: Bound) -> bool:
-        """False if surely not; a frame number and a time cannot be compared without the video."""
+        """Return False if this bound is surely not earlier; a frame number and a time cannot be compared."""
         if self.frame is not None and other.frame is not None:
             return self.frame < other.frame
         if self.seconds is not None and other.seconds is not None:
@@ -35,13 +35,13 @@ class Bound:
         return True
 
     def reached(self, index: int, seconds: Fraction) -> bool:
-        """Whether the frame `index`, shown at `seconds`, lies at or after this bound."""
+        """Whether frame `index`, shown at `seconds`, is at or after this bound."""
         if self.frame is not None:
             return index >= self.frame
         return seconds >= (self.seconds or 0)
 
     def in_frames(self, rate: Fraction) -> Fraction:
-        """About which frame this is, at `rate` frames per second."""
+        """Return the approximate frame number at `rate` frames per second."""
         return Fraction(self.frame) if self.frame is not None else (self.seconds or Fraction(0)) * rate
 
 
@@ -54,7 +54,7 @@ class Trim:
 
     @classmethod
     def parse(cls, start: Moment | None, end: Moment | None) -> Trim:
-        """Reads both bounds; raises `OptionError` for one it cannot read, and for a start not before the end."""
+        """Parse both bounds. Raise `OptionError` for an invalid one and for a start that is not before the end."""
         first = None if start is None else parse_moment(start, "start")
         last = None if end is None else parse_moment(end, "end")
         if last is not None and not last.zero().before(last):
@@ -64,7 +64,7 @@ class Trim:
         return cls(first, last)
 
     def count(self, total: int | None, rate: Fraction) -> int | None:
-        """How many of `total` frames lie inside, as far as can be said beforehand."""
+        """Return how many of `total` frames are inside, an estimate where a bound is a time."""
         if total is None:
             return None
         first = -(-self.start.in_frames(rate) // 1) if self.start else 0
@@ -72,12 +72,12 @@ class Trim:
         return max(int(last) - int(first), 0)
 
     def __str__(self) -> str:
-        names = [f"--{name} {_words(bound)}" for name, bound in (("start", self.start), ("end", self.end)) if bound]
-        return " ".join(names)
+        parts = [f"--{name} {_words(bound)}" for name, bound in (("start", self.start), ("end", self.end)) if bound]
+        return " ".join(parts)
 
 
 def parse_moment(value: Moment, name: str) -> Bound:
-    """`120` or "120" → frame 120; 1.5, "1.5", "12s", "0:12" or "00:01:02.5" → seconds. Raises `OptionError`."""
+    """Parse 120 or "120" as a frame, 1.5, "1.5", "12s", "0:12" or "00:01:02.5" as seconds. Raise `OptionError`."""
     text = str(value).strip()
     if text.isdecimal() and not isinstance(value, float):
         return Bound(frame=int(text))

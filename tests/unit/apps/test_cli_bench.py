@@ -18,9 +18,9 @@ GOLDEN_RUN = ["--model", str(GOLDEN), "--size", "32x48", "--device", "cpu", "--q
 @pytest.mark.slow
 def test_a_quick_run_prints_one_document(capsys) -> None:
     assert cli.main(["bench", "--quick", "--json", "--device", "cpu"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {"commit", "torch", "device", "processor", "threads", "load"} == told["conditions"].keys()
-    (result,) = told["results"]
+    document = json.loads(capsys.readouterr().out)
+    assert {"commit", "torch", "device", "processor", "threads", "load"} == document["conditions"].keys()
+    (result,) = document["results"]
     assert (result["model"], result["weights"], result["clip"]) == ("dvd-mini", "its own weights", "drawn")
     assert (result["window"], result["size"], result["source_size"]) == (9, [192, 256], [480, 640])
     assert (result["windows"], result["frames"], result["repeats"]) == (2, 14, 1)
@@ -44,7 +44,7 @@ def test_a_model_folder_and_a_named_clip_become_one_table(capsys, tmp_path) -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--model", "wan-1.3"], "unknown model 'wan-1.3'; did you mean wan-1.3b"),
         (["--model", "./no/such"], "./no/such: no such model folder"),
@@ -56,11 +56,11 @@ def test_a_model_folder_and_a_named_clip_become_one_table(capsys, tmp_path) -> N
         (["--device", "tpu"], "unknown device 'tpu'"),
     ],
 )
-def test_what_is_wrong_is_one_line(words: list[str], told: str, capsys, monkeypatch) -> None:
+def test_a_wrong_option_is_one_line(words: list[str], message: str, capsys, monkeypatch) -> None:
     monkeypatch.chdir(Path(__file__).parents[3])
     assert cli.main(["bench", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
 
 
 def test_a_clip_that_is_too_short_is_named(capsys, tmp_path) -> None:
@@ -69,25 +69,34 @@ def test_a_clip_that_is_too_short_is_named(capsys, tmp_path) -> None:
     assert "has 6 frames and a window is 9; name a longer clip" in capsys.readouterr().err
 
 
-def test_a_machine_that_is_too_small_is_told_so_before_it_is_filled(capsys, monkeypatch) -> None:
+def test_a_machine_that_is_too_small_is_refused_before_it_is_filled(capsys, monkeypatch) -> None:
     monkeypatch.setattr("dvd.hardware.available_memory", lambda device: 2 * 10**9)
-    monkeypatch.setattr("dvd.evaluate.speed.twins.random_wan", lambda *given: pytest.fail("it was built"))
+    monkeypatch.setattr("dvd.evaluate.twins.random_wan", lambda *given: pytest.fail("it was built"))
     assert cli.main(["bench", "--model", "wan-1.3b", "--device", "cpu", "--dtype", "float32"]) == 2
-    told = capsys.readouterr().err
-    assert "wan-1.3b needs about 12 GB of memory and 2.0 GB are free" in told
-    assert "take a smaller" in told or "smaller --size" in told
+    message = capsys.readouterr().err
+    assert "wan-1.3b needs about 12 GB of memory and 2.0 GB are free" in message
+    assert "smaller --size" in message
+
+
+@pytest.mark.parametrize("options", [["--window", "5", "--overlap", "7"], ["--window", "0"], ["--overlap", "9"]])
+def test_a_window_or_overlap_out_of_range_is_refused_before_any_weight_is_read(
+    options: list[str], capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr("dvd.backbones.registry.load", lambda *given: pytest.fail("the model was opened"))
+    assert cli.main(["bench", *GOLDEN_RUN, *options]) == 2
+    assert "window" in capsys.readouterr().err
 
 
 def test_running_out_of_memory_is_one_line(capsys, monkeypatch) -> None:
     def fails(*given: object, **more: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    monkeypatch.setattr("dvd.evaluate.speed.stages.measure", fails)
+    monkeypatch.setattr("dvd.evaluate.speed.measure", fails)
     assert cli.main(["bench", *GOLDEN_RUN]) == 2
     assert "memory ran out while" in capsys.readouterr().err
 
 
-def test_one_model_of_two_that_cannot_be_measured_does_not_lose_the_other(capsys, monkeypatch) -> None:
+def test_a_model_that_cannot_be_measured_leaves_the_results_of_the_other(capsys, monkeypatch) -> None:
     from dvd.errors import OptionError
 
     def measured(name: str, *given: object) -> dict[str, str]:
@@ -113,7 +122,7 @@ def test_one_model_of_two_that_cannot_be_measured_does_not_lose_the_other(capsys
         (["--model", str(GOLDEN)], (str(GOLDEN),)),
     ],
 )
-def test_a_quick_run_takes_the_models_that_are_named(words: list[str], chosen: tuple[str, ...]) -> None:
+def test_a_quick_run_times_the_models_that_are_named(words: list[str], chosen: tuple[str, ...]) -> None:
     parser = argparse.ArgumentParser()
     bench.add_arguments(parser)
     assert bench._chosen(parser.parse_args(words)) == chosen

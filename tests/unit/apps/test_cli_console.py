@@ -1,4 +1,4 @@
-"""The log above the bar: where it goes, and that a flood becomes a few lines."""
+"""The log above the bar: where it is written, and how many similar lines are cut."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_notices_go_to_stdout_and_warnings_to_stderr(capsys) -> None:
     assert err == "seam 3\n"
 
 
-def test_a_flood_of_one_kind_is_cut(capsys) -> None:
+def test_many_lines_of_one_kind_are_cut(capsys) -> None:
     for index in range(50):
         log.warning("seam %d", index)
     log.warning("something else")
@@ -45,14 +45,14 @@ def test_a_flood_of_one_kind_is_cut(capsys) -> None:
     assert lines[-1] == "something else"
 
 
-def test_hushed_keeps_back_and_lets_through_again(capsys) -> None:
+def test_hushed_suppresses_lines_inside_its_block_only(capsys) -> None:
     with hushed():
         log.warning("twice")
     log.warning("once")
     assert capsys.readouterr().err == "once\n"
 
 
-def test_no_bar_and_no_line_for_what_is_soon_done(capsys) -> None:
+def test_short_work_shows_no_progress(capsys) -> None:
     with progress_bar("clip", 12) as progress:
         progress(5)
         progress(12)
@@ -60,7 +60,7 @@ def test_no_bar_and_no_line_for_what_is_soon_done(capsys) -> None:
 
 
 def lines_of(capsys, work: Callable[[Callable[..., None]], object], total: int | None = 40) -> list[str]:
-    """What is written where there is no terminal while `work` uses the bar."""
+    """Return the lines written without a terminal while `work` uses the bar."""
     with progress_bar("clip", total) as progress:
         work(progress)
     out, err = capsys.readouterr()
@@ -68,7 +68,7 @@ def lines_of(capsys, work: Callable[[Callable[..., None]], object], total: int |
     return err.splitlines()
 
 
-def test_lines_say_how_far_it_is_where_there_is_no_terminal(capsys, monkeypatch) -> None:
+def test_progress_is_printed_in_lines_without_a_terminal(capsys, monkeypatch) -> None:
     monkeypatch.setattr(console, "LINE_EVERY_S", 0.02)
 
     def work(progress: Callable[..., None]) -> None:
@@ -82,13 +82,13 @@ def test_lines_say_how_far_it_is_where_there_is_no_terminal(capsys, monkeypatch)
 
 
 @pytest.mark.parametrize("total", [None, 5])
-def test_a_total_that_is_unknown_or_wrong_promises_no_end(capsys, monkeypatch, total: int | None) -> None:
+def test_an_unknown_or_wrong_total_gives_no_time_left(capsys, monkeypatch, total: int | None) -> None:
     monkeypatch.setattr(console, "LINE_EVERY_S", 0.02)
     lines = lines_of(capsys, lambda progress: (progress(10), time.sleep(0.1)), total)
     assert re.fullmatch(r"clip: 10 frames, \d+\.\d frames/s", lines[-1])
 
 
-def test_a_second_name_is_shown_from_then_on(capsys, monkeypatch) -> None:
+def test_a_second_name_replaces_the_first(capsys, monkeypatch) -> None:
     monkeypatch.setattr(console, "LINE_EVERY_S", 0.02)
     lines = lines_of(capsys, lambda progress: (progress(10, "walk"), time.sleep(0.1)))
     assert lines[-1].startswith("walk: 10 of 40 frames")
@@ -111,7 +111,7 @@ class Gone(io.StringIO):
         raise OSError(5, "Input/output error")
 
 
-def test_a_terminal_that_is_closed_does_not_stop_the_work(monkeypatch) -> None:
+def test_a_closed_terminal_does_not_stop_the_work(monkeypatch) -> None:
     monkeypatch.setattr(console, "LINE_EVERY_S", 0.01)
     monkeypatch.setattr(sys, "stderr", Gone())
     with progress_bar("clip", 3) as progress:
@@ -119,15 +119,15 @@ def test_a_terminal_that_is_closed_does_not_stop_the_work(monkeypatch) -> None:
         progress(3)
 
 
-def test_a_notice_that_nobody_can_read_stops_nothing(monkeypatch) -> None:
-    """After SIGHUP what is finished is still to be kept."""
+def test_log_lines_to_a_closed_terminal_do_not_stop_the_work(monkeypatch) -> None:
+    """After SIGHUP finished work must still be kept."""
     monkeypatch.setattr(sys, "stderr", Gone())
     monkeypatch.setattr(sys, "stdout", Gone())
     log.warning("keeps 36 frames")
     log.info("going on")
 
 
-def test_lines_come_at_once_into_a_pipe() -> None:
+def test_lines_are_written_into_a_pipe_at_once() -> None:
     code = (
         "import os; from dvd.apps.console import announce, show_log; import logging;"
         "show_log(); announce(['clip.mp4'], 'dvd-mini'); logging.getLogger('dvd.x').info('opened'); os._exit(0)"

@@ -11,7 +11,7 @@ pytest.importorskip("peft", reason="the train extra is not installed")
 
 from dvd.apps.cli import main
 from dvd.backbones import registry
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -38,12 +38,12 @@ def test_every_layout_computes_the_same(layout: str, tmp_path: Path, capsys: pyt
 
 
 def opened(path: Path) -> WanBackbone:
-    from dvd.backbones.wan import load
+    from dvd.backbones.wan.backbone import load
 
     return load(path, vae=GOLDEN / "wan_vae_tiny.pth")
 
 
-def test_what_cannot_be_converted_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unconvertible_checkpoints_are_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = str(GOLDEN / "dvd_tiny.safetensors")
     there = tmp_path / "there.safetensors"
     there.write_bytes(b"")

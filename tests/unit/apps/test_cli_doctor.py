@@ -1,4 +1,4 @@
-"""`dvd doctor` answers soon: what it finds first it says first, and it reads no weights."""
+"""`dvd doctor` answers soon: it prints each finding at once and reads no weights."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
 
 @pytest.mark.parametrize("model", ["dvd-mini", str(GOLDEN)], ids=["mini", "wan"])
-def test_a_model_is_looked_into_and_its_weights_are_not_read(
+def test_a_model_is_described_without_reading_its_weights(
     model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dvd.backbones.mini._fill", lambda *_: pytest.fail("the weights were read"))
     monkeypatch.setattr("dvd.backbones.wan.checkpoints._is_finite", lambda *_: pytest.fail("the weights were read"))
     assert main(["doctor", "--model", model, "--size", "96x128"]) == 0
-    told = capsys.readouterr().out
-    assert f"{Path(model).name}: here and complete" in told
-    assert "would need about " in told
-    assert told.endswith("nothing stands in the way\n")
+    out = capsys.readouterr().out
+    assert f"{Path(model).name}: here and complete" in out
+    assert "would need about " in out
+    assert out.endswith("no problems\n")
 
 
-def test_what_needs_no_torch_is_said_before_it_is_imported_and_its_compiler_never_is() -> None:
+def test_findings_without_torch_come_first_and_its_compiler_is_never_imported() -> None:
     code = """
 import sys
 class Watch:
@@ -45,6 +45,18 @@ print(sorted({"torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules)))
     assert lines[-1] == "[]"
 
 
-def test_an_option_that_would_fail_is_a_problem_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_option_out_of_range_is_a_problem_and_gives_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--window", "9", "--overlap", "9"]) == 2
     assert "problem    overlap is 9 but must be smaller" in capsys.readouterr().out
+
+
+def test_a_release_that_is_not_here_has_the_sizes_of_wan(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dvd.backbones.registry.is_here", lambda entry: False)
+    monkeypatch.setattr("dvd.hardware.available_memory", lambda device: None)
+    assert main(["doctor", "--model", "dvd-1.0", "--dtype", "bfloat16", "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "dvd-1.0: not here, `dvd predict` would download it" in out
+    assert "memory     unknown" in out
+    assert "program and weights 5.8 GB" in out

@@ -61,13 +61,13 @@ def test_help_names_every_command(capsys) -> None:
     assert all(f"\n    {name} " in told for name in ("predict", "models", "doctor", "demo", "bench", "train"))
 
 
-def test_the_version_is_told(capsys) -> None:
+def test_the_version_is_printed(capsys) -> None:
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("dvd 0.")
 
 
 @pytest.mark.parametrize("arguments", [[], ["predict"], ["predict", "clip.mp4"], ["models", "--all"]])
-def test_what_is_missing_or_too_much_is_one_line(arguments: list[str], capsys) -> None:
+def test_missing_and_surplus_arguments_are_reported_in_one_line(arguments: list[str], capsys) -> None:
     assert cli.main(arguments) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
@@ -103,7 +103,7 @@ def test_a_missing_output_is_named_with_an_example(capsys) -> None:
 
 
 @pytest.mark.parametrize("command", list(cli.COMMANDS))
-def test_help_says_every_default(command: str) -> None:
+def test_help_shows_every_default(command: str) -> None:
     (commands,) = (each for each in cli.build_parser()._actions if isinstance(each, argparse._SubParsersAction))
     parser = commands.choices[command]
     formatter = parser._get_formatter()
@@ -148,7 +148,7 @@ def test_nothing_heavy_is_imported_to_read_the_command_line() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_a_reader_who_has_left_is_no_fault() -> None:
+def test_a_closed_reader_is_not_a_fault() -> None:
     """As after `| head`: nothing is said, and nothing is to be reported."""
     command = [sys.executable, "-m", "dvd", "models"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

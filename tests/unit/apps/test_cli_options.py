@@ -32,7 +32,7 @@ def test_sizes(text: str, expected: object) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "480", "480x", "0x640", "480x0", "-1x5", "480×640", "4.5x6", "480x640x3"])
-def test_what_is_no_size_is_said(text: str) -> None:
+def test_invalid_sizes_are_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="480x640"):
         options.size(text)
 
@@ -75,7 +75,7 @@ def refused(capsys, *arguments: str) -> str:
         (("--dtype", "bf16"), "unknown dtype 'bf16'; did you mean bfloat16?"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused_while_the_line_is_read(capsys, arguments, said: str) -> None:
+def test_impossible_values_are_refused_by_the_parser(capsys, arguments, said: str) -> None:
     assert said in refused(capsys, *arguments)
 
 
@@ -117,6 +117,6 @@ def test_values_are_checked_without_torch() -> None:
         ("model", "DVD-mini", "dvd-mini"),
     ],
 )
-def test_a_name_that_people_use_elsewhere_is_answered_with_ours(kind: str, name: str, offer: str) -> None:
+def test_names_used_by_other_tools_are_answered_with_ours(kind: str, name: str, offer: str) -> None:
     known = {"format": FORMATS, "model": registry.names()}[kind]
     assert unknown(kind, name, known).startswith(f"unknown {kind} '{name}'; did you mean {offer}")

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP are Ctrl-C by another name, for a program; a library that is imported leaves them alone."""
+"""SIGTERM and SIGHUP stop the program like Ctrl-C; the imported library does not touch signals."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="sig
 
 
 @pytest.fixture(autouse=True)
-def heard():
-    """A shell that starts the tests in the background makes them deaf to Ctrl-C."""
+def default_handlers():
+    """Undo a shell that starts the tests in the background with Ctrl-C ignored."""
     before = {number: signal.signal(number, signal.SIG_DFL) for number in NUMBERS}
     yield
     for number, handler in before.items():
@@ -36,7 +36,7 @@ def test_a_signal_stops_like_ctrl_c(number: int) -> None:
     assert caught.value.number == number
 
 
-def test_the_handlers_of_before_are_back_afterwards() -> None:
+def test_earlier_handlers_are_restored() -> None:
     def own(*_: object) -> None:
         pass
 
@@ -47,14 +47,14 @@ def test_the_handlers_of_before_are_back_afterwards() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
 
 
-def test_what_the_caller_ignores_stays_ignored() -> None:
-    """As `nohup dvd predict …` asks for."""
+def test_ignored_signals_stay_ignored() -> None:
+    """As with `nohup dvd predict …`."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with stopped_by_signals():
         signal.raise_signal(signal.SIGHUP)
 
 
-def test_another_thread_changes_nothing() -> None:
+def test_other_threads_change_nothing() -> None:
     seen = []
 
     def look() -> None:
@@ -67,13 +67,13 @@ def test_another_thread_changes_nothing() -> None:
     assert seen == [signal.SIG_DFL]
 
 
-def test_a_system_without_some_of_the_signals_has_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signals_that_the_system_lacks_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "STOPPING", ("SIGINT", "SIGNOWHERE"))
     with pytest.raises(Stopped), stopped_by_signals():
         signal.raise_signal(signal.SIGINT)
 
 
-def test_an_import_that_turns_ctrl_c_into_an_error_of_its_own_is_still_stopped() -> None:
+def test_a_signal_that_a_library_turns_into_an_error_still_stops() -> None:
     def imports() -> None:
         try:
             signal.raise_signal(signal.SIGTERM)
@@ -120,8 +120,8 @@ def test_a_second_signal_stops_at_once() -> None:
     assert err == "dvd: stopped at once; unfinished files may be left\n"
 
 
-def test_a_signal_that_is_sent_twice_in_a_row_is_one() -> None:
-    """`timeout` sends to the command and to its group; a terminal that closes and its shell both send SIGHUP."""
+def test_a_signal_sent_twice_in_a_row_counts_once() -> None:
+    """`timeout` signals the command and its group; a closing terminal and its shell both send SIGHUP."""
     with program("0.1") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -145,7 +145,7 @@ def test_a_forked_worker_does_not_clean_up() -> None:
 
 
 @pytest.mark.parametrize(("number", "status", "said"), [(2, 130, ""), (15, 143, " by SIGTERM"), (1, 129, " by SIGHUP")])
-def test_the_exit_status_says_which_signal_it_was(
+def test_the_exit_status_names_the_signal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, status: int, said: str
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["dvd", "models"])
@@ -154,7 +154,7 @@ def test_the_exit_status_says_which_signal_it_was(
     assert capsys.readouterr().err == f"dvd: stopped{said}\n"
 
 
-def test_arguments_from_within_python_leave_the_signals_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_from_python_do_not_touch_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr("dvd.apps.models.run", lambda _: seen.append(signal.getsignal(signal.SIGTERM)) or 0)
     assert cli.main(["models"]) == 0
@@ -176,7 +176,7 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_while_torch_is_imported_is_one_line(number: int, status: int) -> None:
+def test_a_signal_during_the_import_of_torch_gives_one_line(number: int, status: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SLOW_IMPORT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -190,8 +190,8 @@ def test_a_signal_while_torch_is_imported_is_one_line(number: int, status: int) 
     assert err.startswith("dvd: stopped")
 
 
-def test_a_terminal_that_is_gone_does_not_change_the_exit_status() -> None:
-    """Its last words cannot be written; the status is still that of the signal."""
+def test_a_closed_terminal_does_not_change_the_exit_status() -> None:
+    """The last line cannot be written; the status is still the signal's."""
     with subprocess.Popen(
         [sys.executable, "-c", SLOW_IMPORT], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

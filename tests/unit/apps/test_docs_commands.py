@@ -21,12 +21,12 @@ LINES = sorted(
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_a_documented_command_is_understood(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_documented_commands_parse(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(line)[1:]
     if "--list" not in words:
         words = [word for word in words if word != "--dry-run"] + ["--dry-run"]
     assert main(words) == 0, capsys.readouterr().err
 
 
-def test_there_are_such_lines() -> None:
+def test_the_documents_contain_commands() -> None:
     assert len(LINES) > 8

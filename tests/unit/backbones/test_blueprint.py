@@ -21,7 +21,7 @@ print(sorted(name for name in set(sys.modules) - before if name.startswith(("tor
 """
 
 
-def test_shapes_are_those_of_the_network_and_nothing_is_held() -> None:
+def test_a_blueprint_has_the_networks_shapes_and_no_memory() -> None:
     with blueprint():
         empty = [WanTransformer(SMALL), WanVAE(VAEConfig(dim=8))]
     for one, other in zip(empty, [WanTransformer(SMALL), WanVAE(VAEConfig(dim=8))], strict=True):

@@ -38,7 +38,7 @@ def test_folded_norms_give_the_same_maps(imagenet: dict[str, torch.Tensor]) -> N
         assert float((a - b).norm() / b.norm()) < 1e-5
 
 
-def test_training_leaves_the_statistics_alone() -> None:
+def test_training_keeps_the_statistics() -> None:
     encoder = EfficientNetLite0().train()
     before = encoder.stem.norm.running_mean.clone()
     encoder(torch.rand(2, 3, 64, 64))

@@ -27,13 +27,14 @@ FILE = HubFile("someone/model", "weights.bin", "a licence")
 
 
 class FakeHub:
-    """Serves `files` at /{repo}/resolve/{revision}/{name} as the hub does; can cut off, break, lie and fall silent."""
+    """Serves `files` at /{repo}/resolve/{revision}/{name} as the hub does; can cut off, fail and give wrong hashes."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.etags: dict[str, str] = {}
         self.cut_after: int | None = None
         self.status_after_cut = 200
+        self.gated = False
         self.requests: list[tuple[str, str, str | None]] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -69,9 +70,9 @@ class FakeHub:
                 span = self.headers.get("Range")
                 fake.requests.append((self.command, self.path, span))
                 path = self.path.replace(f"/{COMMIT}/", "/main/")
-                if path not in fake.files:
-                    self.send_response(404)
-                    self.send_header("X-Error-Code", "EntryNotFound")
+                if fake.gated or path not in fake.files:
+                    self.send_response(403 if fake.gated else 404)
+                    self.send_header("X-Error-Code", "GatedRepo" if fake.gated else "EntryNotFound")
                     self.end_headers()
                     return
                 if send and fake.cut_after is None and fake.status_after_cut != 200:
@@ -124,8 +125,8 @@ def fake(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
 CONTENT = bytes(range(256)) * 4096
 
 
-def partials(cache: Path) -> list[Path]:
-    return list(cache.rglob("*.partial"))
+def incomplete(cache: Path) -> list[Path]:
+    return list(cache.rglob("*.incomplete"))
 
 
 def test_a_file_is_downloaded_verified_and_its_licence_shown(
@@ -137,7 +138,7 @@ def test_a_file_is_downloaded_verified_and_its_licence_shown(
     assert path.read_bytes() == CONTENT
     assert path.is_relative_to(cache)
     assert hub.cached(FILE) == path
-    assert not partials(cache)
+    assert not incomplete(cache)
     assert "a licence" in caplog.text
     bar = capsys.readouterr().err
     assert "weights.bin" in bar
@@ -145,7 +146,7 @@ def test_a_file_is_downloaded_verified_and_its_licence_shown(
     assert f"verified: sha256 {hashlib.sha256(CONTENT).hexdigest()}" in caplog.text
 
 
-def test_the_second_time_needs_no_network(fake: FakeHub) -> None:
+def test_a_cached_file_needs_no_network(fake: FakeHub) -> None:
     fake.put(FILE, CONTENT)
     first = hub.fetch(FILE)
     seen = len(fake.requests)
@@ -159,29 +160,26 @@ def test_a_small_file_is_verified_by_its_git_hash(fake: FakeHub) -> None:
     assert hub.fetch(FILE)[0].read_bytes() == text
 
 
-def test_an_interrupted_download_goes_on_where_it_stopped(fake: FakeHub, cache: Path) -> None:
+def test_a_download_that_fails_leaves_nothing_behind(fake: FakeHub, cache: Path) -> None:
     fake.put(FILE, CONTENT)
     fake.cut_after, fake.status_after_cut = 300_000, 503
     with pytest.raises(ModelError, match=r"weights\.bin of someone/model: cannot be downloaded .*run it again"):
         hub.fetch(FILE)
-    assert [partial.stat().st_size for partial in partials(cache)] == [300_000]
+    assert not incomplete(cache)
     assert hub.cached(FILE) is None
 
     fake.status_after_cut = 200
-    (path,) = hub.fetch(FILE)
-    assert path.read_bytes() == CONTENT
-    assert fake.gets[-1] == "bytes=300000-"
-    assert not partials(cache)
+    assert hub.fetch(FILE)[0].read_bytes() == CONTENT
 
 
-def test_a_cut_connection_is_taken_up_again_in_the_same_run(fake: FakeHub) -> None:
+def test_a_cut_connection_is_resumed(fake: FakeHub) -> None:
     fake.put(FILE, CONTENT)
     fake.cut_after = 300_000
     assert hub.fetch(FILE)[0].read_bytes() == CONTENT
     assert fake.gets == [None, "bytes=300000-"]
 
 
-def test_a_wrong_hash_is_refused_and_nothing_is_kept(fake: FakeHub, cache: Path) -> None:
+def test_a_file_with_a_wrong_hash_is_removed_and_refused(fake: FakeHub, cache: Path) -> None:
     fake.put(FILE, CONTENT, "ab" * 32)
     with pytest.raises(ModelError, match=f"not {'ab' * 32}; download it again"):
         hub.fetch(FILE)
@@ -189,31 +187,28 @@ def test_a_wrong_hash_is_refused_and_nothing_is_kept(fake: FakeHub, cache: Path)
     assert not [path for path in cache.rglob("*") if path.is_file() and path.stat().st_size == len(CONTENT)]
 
 
-def test_a_hash_that_is_none_is_refused(fake: FakeHub) -> None:
+def test_an_etag_that_is_no_hash_is_refused(fake: FakeHub) -> None:
     fake.put(FILE, CONTENT, "../../escape")
     with pytest.raises(ModelError, match="does not tell its size and hash"):
         hub.fetch(FILE)
 
 
-def test_a_partial_file_longer_than_the_whole_is_begun_anew(fake: FakeHub, cache: Path) -> None:
-    fake.put(FILE, CONTENT)
-    blobs = cache / "models--someone--model" / "blobs"
-    blobs.mkdir(parents=True)
-    (blobs / f"{hashlib.sha256(CONTENT).hexdigest()}.partial").write_bytes(CONTENT + b"more")
-    assert hub.fetch(FILE)[0].read_bytes() == CONTENT
-    assert fake.gets == [None]
-
-
-def test_a_full_disk_is_said_before_anything_is_sent(fake: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_refused_before_the_download(fake: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.put(FILE, CONTENT)
     nearly_full = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(hub.shutil, "disk_usage", lambda place: nearly_full)
+    monkeypatch.setattr(hub.shutil, "disk_usage", lambda path: nearly_full)
     with pytest.raises(ModelError, match=r"0\.0 GB free in .*make room or set HF_HOME"):
         hub.fetch(FILE)
     assert not fake.gets
 
 
-def test_a_file_that_the_hub_has_not(fake: FakeHub) -> None:
+def test_a_gated_repository_is_named_as_such(fake: FakeHub) -> None:
+    fake.gated = True
+    with pytest.raises(ModelError, match=r"weights\.bin of someone/model: .*is gated: accept its terms .*hf auth"):
+        hub.fetch(FILE)
+
+
+def test_a_file_that_is_missing_on_the_hub_is_refused(fake: FakeHub) -> None:
     with pytest.raises(ModelError, match=r"weights\.bin of someone/model: cannot be downloaded \(.*404"):
         hub.fetch(FILE)
 

@@ -1,4 +1,4 @@
-"""The check counts what is there, and names what is missing and what is broken."""
+"""The check counts frames, and names missing and broken files."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SIZE = (24, 32)
 
 
 def scene(root: Path, name: str = "ocean", frames: int = 6, metres: float = 2.0) -> Path:
-    """One TartanAir sequence; returns its folder."""
+    """Write one TartanAir sequence and return its folder."""
     folder = root / name / "Hard" / "P003"
     for side in ("image_left", "depth_left"):
         (folder / side).mkdir(parents=True)
@@ -24,7 +24,7 @@ def scene(root: Path, name: str = "ocean", frames: int = 6, metres: float = 2.0)
     return folder
 
 
-def test_a_whole_data_set(tmp_path: Path) -> None:
+def test_the_report_of_a_whole_data_set(tmp_path: Path) -> None:
     scene(tmp_path)
     scene(tmp_path, "gascola", frames=4, metres=30)
     (tmp_path / "weights").mkdir()
@@ -41,7 +41,7 @@ def test_a_whole_data_set(tmp_path: Path) -> None:
     assert report.whole
 
 
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
+def test_missing_files_are_named(tmp_path: Path) -> None:
     folder = scene(tmp_path)
     (folder / "depth_left" / "000001_left_depth.npy").unlink()
     (folder / "image_left" / "000004_left.png").unlink()
@@ -57,7 +57,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert not report.whole
 
 
-def test_what_is_broken_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_broken_files_are_named_with_the_reason(tmp_path: Path) -> None:
     folder = scene(tmp_path, frames=8)
     depth = [folder / "depth_left" / f"{frame:06d}_left_depth.npy" for frame in range(8)]
     depth[0].write_bytes(depth[0].read_bytes()[:-100])
@@ -80,7 +80,7 @@ def test_what_is_broken_is_named_with_the_reason(tmp_path: Path) -> None:
     assert not report.whole
 
 
-def test_nothing_but_broken_frames_is_not_usable(tmp_path: Path) -> None:
+def test_a_data_set_of_broken_frames_is_not_usable(tmp_path: Path) -> None:
     folder = scene(tmp_path, frames=2)
     for path in (folder / "depth_left").iterdir():
         path.write_bytes(b"x")
@@ -104,7 +104,7 @@ def test_a_sample_reaches_from_the_first_frame_to_the_last(tmp_path: Path, monke
     assert inspect(source, every=True).read == 9
 
 
-def test_scenes_beside_the_training_split_are_told(tmp_path: Path) -> None:
+def test_scenes_outside_the_training_split_are_listed(tmp_path: Path) -> None:
     for name in ("Scene01", "Scene18"):
         for kind, ending in (("rgb", "jpg"), ("depth", "png")):
             path = tmp_path / name / "fog" / "frames" / kind / "Camera_0" / f"{kind}_00000.{ending}"
@@ -118,12 +118,12 @@ def test_scenes_beside_the_training_split_are_told(tmp_path: Path) -> None:
     assert report.depth_m == (5, 5)
 
 
-def test_absent_scenes_are_counted_where_the_table_has_no_names() -> None:
+def test_absent_scenes_are_counted_where_a_row_has_no_names() -> None:
     assert check.absent_scenes(LAYOUTS["hypersim"], ["ai_001_001", "ai_001_002"]) == 459
     assert check.absent_scenes(LAYOUTS["rgbd"], ["kitchen"]) == ()
 
 
-def test_frames_are_listed_in_short(tmp_path: Path) -> None:
+def test_frame_numbers_are_listed_in_short(tmp_path: Path) -> None:
     folder = scene(tmp_path, frames=6)
     for path in folder.glob("*/000004_left*"):
         path.unlink()

@@ -1,4 +1,4 @@
-"""Every file format reads exactly, and a file that is no good is refused by its name."""
+"""Every file format is read exactly, and a damaged file is refused by its name."""
 
 import struct
 from collections.abc import Callable
@@ -38,7 +38,7 @@ READERS = {**{name: reader for name, (_, reader) in FLOATS.items()}, "png": form
 
 
 @pytest.mark.parametrize("ending", FLOATS)
-def test_metres_come_back_as_they_were(ending: str, tmp_path: Path) -> None:
+def test_depth_is_read_back_exactly(ending: str, tmp_path: Path) -> None:
     write, read = FLOATS[ending]
     path = tmp_path / f"depth.{ending}"
     write(path, DEPTH_M)
@@ -56,7 +56,7 @@ def test_16_bits_are_divided_exactly(per_metre: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(formats.read_png16(tmp_path / "depth.png", per_metre), expected)
 
 
-def test_integers_of_16_bits_and_one_channel_are_depth_too(tmp_path: Path) -> None:
+def test_16_bit_integers_and_a_channel_axis_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "depth.npz", millimetres=np.array([[500, 65535]], dtype=np.uint16))
     np.save(tmp_path / "depth.npy", DEPTH_M[..., None].astype(">f8"))
     np.testing.assert_array_equal(
@@ -65,7 +65,7 @@ def test_integers_of_16_bits_and_one_channel_are_depth_too(tmp_path: Path) -> No
     np.testing.assert_array_equal(formats.read_npy(tmp_path / "depth.npy", 1), DEPTH_M)
 
 
-def test_flow_that_is_unknown_is_nan(tmp_path: Path) -> None:
+def test_unknown_flow_is_nan(tmp_path: Path) -> None:
     flow = np.random.default_rng(0).normal(0, 30, (3, 4, 2)).astype(np.float32)
     stored = flow.copy()
     for row, unknown in enumerate((1.6e9, np.nan, -2e9)):
@@ -130,7 +130,7 @@ def test_a_truncated_file_is_named(ending: str, tmp_path: Path) -> None:
         (np.ones((2, 3), complex), "type complex"),
     ],
 )
-def test_what_is_no_map_of_depth_is_refused(values: np.ndarray, why: str, tmp_path: Path) -> None:
+def test_arrays_that_are_not_depth_are_refused(values: np.ndarray, why: str, tmp_path: Path) -> None:
     np.save(tmp_path / "depth.npy", values)
     with pytest.raises(BadSample, match=f"depth.npy: .*{why}"):
         formats.read_npy(tmp_path / "depth.npy", 1)
@@ -142,7 +142,7 @@ def test_code_in_an_array_is_never_run(tmp_path: Path) -> None:
         formats.read_npy(tmp_path / "depth.npy", 1)
 
 
-def test_the_wrong_or_an_ambiguous_key_says_what_there_is(tmp_path: Path) -> None:
+def test_a_wrong_or_ambiguous_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", depth=DEPTH_M, mask=DEPTH_M)
     with h5py.File(tmp_path / "other.hdf5", "w") as file:
         file["position"] = DEPTH_M
@@ -156,7 +156,7 @@ def test_the_wrong_or_an_ambiguous_key_says_what_there_is(tmp_path: Path) -> Non
         formats.read_hdf5(tmp_path / "other.hdf5", 1, "dataset_group")
 
 
-def test_archives_and_bare_arrays_are_told_apart(tmp_path: Path) -> None:
+def test_archives_and_bare_arrays_are_distinguished(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", depth=DEPTH_M)
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
     np.save(tmp_path / "b.npy", DEPTH_M)
@@ -186,7 +186,7 @@ def test_a_mask_beside_an_array_makes_depth_unknown(tmp_path: Path) -> None:
         formats.read_masked_npy(tmp_path / "a_depth.npy", 1)
 
 
-def test_bare_floats_have_no_size(tmp_path: Path) -> None:
+def test_floats_without_a_header_are_one_row(tmp_path: Path) -> None:
     path = tmp_path / "DSC_1.JPG"
     path.write_bytes(DEPTH_M.tobytes())
     np.testing.assert_array_equal(formats.read_bare(path, 1), DEPTH_M.reshape(1, -1))
@@ -195,7 +195,7 @@ def test_bare_floats_have_no_size(tmp_path: Path) -> None:
         formats.read_bare(path, 1)
 
 
-def test_the_ending_tells_the_format(tmp_path: Path) -> None:
+def test_the_ending_chooses_the_format(tmp_path: Path) -> None:
     stored = np.array([[500, 65535]], dtype=np.uint16)
     Image.fromarray(stored).save(tmp_path / "0.png")
     np.save(tmp_path / "0.npy", stored)
@@ -207,7 +207,7 @@ def test_the_ending_tells_the_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
-def test_images_come_as_rgb(mode: str, tmp_path: Path) -> None:
+def test_images_are_read_as_rgb(mode: str, tmp_path: Path) -> None:
     image = Image.new("RGB", (32, 24), (204, 204, 204)).convert(mode)
     image.save(tmp_path / "image.png")
     rgb = formats.read_rgb(tmp_path / "image.png")

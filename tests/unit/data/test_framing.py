@@ -9,7 +9,7 @@ from dvd.data.rows.evaluation import EVALUATION
 KITTI = next(layout.framing for layout in EVALUATION if layout.name == "kitti")
 
 
-def test_a_frame_is_used_as_it_is_unless_said_otherwise() -> None:
+def test_the_default_framing_changes_nothing() -> None:
     depth = np.random.default_rng(0).random((6, 8), np.float32)
     rgb = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
     plain = Framing()
@@ -34,7 +34,7 @@ def test_the_eigen_mask_of_the_crop() -> None:
     np.testing.assert_array_equal(mask, expected)
 
 
-def test_depth_goes_to_the_nearest_pixel_and_colour_is_interpolated() -> None:
+def test_depth_is_sampled_at_the_nearest_pixel_and_colour_interpolated() -> None:
     framing = Framing(resize=(4, 6))
     depth = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
     np.testing.assert_array_equal(framing.depth(depth), np.repeat(np.repeat(depth, 2, 0), 2, 1))
@@ -46,7 +46,7 @@ def test_depth_goes_to_the_nearest_pixel_and_colour_is_interpolated() -> None:
     )
 
 
-def test_flow_leads_to_the_same_point_of_the_frame_that_is_used() -> None:
+def test_flow_is_scaled_with_the_frame() -> None:
     flow = np.random.default_rng(0).normal(0, 9, (375, 1242, 2)).astype(np.float32)
     np.testing.assert_array_equal(KITTI.flow(flow), flow[23:, 13:1229])
     flow[0, 0] = np.nan
@@ -58,7 +58,7 @@ def test_flow_leads_to_the_same_point_of_the_frame_that_is_used() -> None:
 
 
 def test_intrinsics_follow_a_point_through_crop_and_resize() -> None:
-    """A ray is seen where the frame shows the pixel it fell on, pixels being squares about whole numbers."""
+    """A point is projected to where the frame shows its pixel; pixels are squares centred on whole numbers."""
     matrix = np.array([[700.0, 0, 600.3], [0, 710, 180.2], [0, 0, 1]])
     point = np.array([0.3, -0.1, 2.0])
     u, v, _ = matrix @ point / point[2]
@@ -81,12 +81,12 @@ def test_intrinsics_follow_a_point_through_crop_and_resize() -> None:
         (Framing(crop=(352, 1216)), (300, 1242), (300, 1242), "is 1242 × 300, less than the 1216 × 352 that are cut"),
     ],
 )
-def test_sizes_that_do_not_fit(framing: Framing, rgb: tuple, depth: tuple, flaw: str) -> None:
-    found = framing.flaw(rgb, depth)
-    assert found.startswith(flaw)
-    assert bool(found) == bool(flaw)
+def test_mismatched_sizes_are_refused(framing: Framing, rgb: tuple, depth: tuple, flaw: str) -> None:
+    reason = framing.flaw(rgb, depth)
+    assert reason.startswith(flaw)
+    assert bool(reason) == bool(flaw)
 
 
-def test_a_crop_in_pixels_of_another_size_is_refused() -> None:
+def test_a_crop_with_colour_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="colour has a size of its own"):
         Framing(crop=(4, 4), own_colour_size=True)

@@ -1,4 +1,4 @@
-"""A latent cache gives training what the pixels would have given."""
+"""Training from a latent cache computes the same as training from pixels."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Flights:
 
 
 def encode(video: Tensor) -> Tensor:
-    """Stands in for the VAE: any function of the pixels will do."""
+    """Stand in for the VAE; any function of the pixels serves."""
     return torch.nn.functional.avg_pool3d(video, (1, 4, 4))[:, :, ::4].repeat(1, 2, 1, 1, 1)
 
 
@@ -39,7 +39,7 @@ def written(folder: Path, order: LatentOrder = ORDER) -> LatentSource:
     return LatentSource(folder, PLAIN if order.mirrored else STILL)
 
 
-def test_latents_are_those_of_the_view_that_pixels_would_have_had(tmp_path: Path) -> None:
+def test_cached_latents_equal_those_of_the_pixels(tmp_path: Path) -> None:
     source = written(tmp_path)
     assert source.count(5) == 69  # the damaged one is left out
     assert source.count(9) == 0
@@ -47,24 +47,27 @@ def test_latents_are_those_of_the_view_that_pixels_would_have_had(tmp_path: Path
         rgb, disparity = source.clip(5, 5).see(PLAIN, torch.Generator().manual_seed(seed))
         sample = see(Flights().clip(6, 5), (16, 24), PLAIN, torch.Generator().manual_seed(seed))
         torch.testing.assert_close(rgb, encode(sample.rgb[None])[0])
-        three = sample.disparity.expand(3, -1, -1, -1) * 2 - 1
-        torch.testing.assert_close(disparity, encode(three[None])[0])
+        gray = sample.disparity.expand(3, -1, -1, -1) * 2 - 1
+        torch.testing.assert_close(disparity, encode(gray[None])[0])
 
 
-def test_half_the_size_costs_half_the_digits(tmp_path: Path) -> None:
+def test_16_bit_latents_are_near_the_32_bit_ones(tmp_path: Path) -> None:
     order = LatentOrder(**{**vars(ORDER), "dtype": "float16"})
     whole, half = written(tmp_path / "32"), written(tmp_path / "16", order)
     random = torch.Generator().manual_seed(0)
-    one, other = (source.clip(10, 5).see(STILL, random)[0] for source in (whole, half))
-    assert 0 < float((one - other).abs().max()) < 1e-3
+    exact, rounded = (source.clip(10, 5).see(STILL, random)[0] for source in (whole, half))
+    assert 0 < float((exact - rounded).abs().max()) < 1e-3
 
 
-def test_an_interrupted_cache_goes_on_and_another_order_is_refused(tmp_path: Path) -> None:
+def test_an_interrupted_cache_continues_and_another_order_is_refused(tmp_path: Path) -> None:
     steps = write_latents(tmp_path, Flights(), ORDER, encode)
     next(steps)
     steps.close()
     first = next(tmp_path.glob("shard_*.npy"))
     before = first.stat().st_mtime_ns
+    (tmp_path / "shard_00000064.0123abcd.part.npy").touch()  # left by a killed run
+    with pytest.raises(InputError, match="holds 1 of 2 shards"):
+        LatentSource(tmp_path, PLAIN)
     assert written(tmp_path).count(5) == 69
     assert first.stat().st_mtime_ns == before
     other = LatentOrder(**{**vars(ORDER), "size": (32, 48)})
@@ -72,7 +75,7 @@ def test_an_interrupted_cache_goes_on_and_another_order_is_refused(tmp_path: Pat
         list(write_latents(tmp_path, Flights(), other, encode))
 
 
-def test_what_a_cache_cannot_give_is_refused(tmp_path: Path) -> None:
+def test_views_that_a_cache_does_not_have_are_refused(tmp_path: Path) -> None:
     written(tmp_path)
     with pytest.raises(OptionError, match="no crops"):
         LatentSource(tmp_path, Augmentation())
@@ -83,9 +86,9 @@ def test_what_a_cache_cannot_give_is_refused(tmp_path: Path) -> None:
         LatentSource(tmp_path / "nothing", PLAIN)
 
 
-def test_an_unfinished_cache_is_not_trained_from(tmp_path: Path) -> None:
+def test_an_unfinished_cache_is_refused(tmp_path: Path) -> None:
     next(write_latents(tmp_path, Flights(), ORDER, encode))
-    with pytest.raises(InputError, match="holds 1 of 2 shards; run dvd data cache to its end"):
+    with pytest.raises(InputError, match="holds 1 of 2 shards; run dvd data cache again"):
         LatentSource(tmp_path, PLAIN)
 
 
@@ -106,7 +109,7 @@ def test_clips_that_cannot_be_read_are_left_out_and_noted(tmp_path: Path) -> Non
             raise BadSample(f"{index}.png", "is damaged")
 
     list(write_latents(tmp_path / "lost", Lost(), ORDER, encode, noted.append))
-    with pytest.raises(InputError, match="holds no clip, for none could be read"):
+    with pytest.raises(InputError, match="holds no clip, because none could be read"):
         LatentSource(tmp_path / "lost", PLAIN)
 
 
@@ -117,7 +120,7 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
         LatentSource(tmp_path, PLAIN)
 
 
-def test_a_cache_needs_a_folder(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="choose another place"):
+    with pytest.raises(OutputError, match="cannot be written"):
         next(write_latents(tmp_path / "file", Flights(), ORDER, encode))

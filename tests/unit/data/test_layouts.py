@@ -1,4 +1,4 @@
-"""Tiny trees in each data set's own layout: what is found, what the depths become, what is refused and why."""
+"""Tiny folders in each data set's own layout: listing, depth values, refusals and their reasons."""
 
 import os
 import pickle
@@ -14,7 +14,7 @@ from dvd.data import formats
 from dvd.data.check import inspect
 from dvd.data.folders import Pair, Patterns, fill, find, nearest, position, runs, survey
 from dvd.data.layout import planar
-from dvd.data.layouts import LAYOUTS, LayoutSource, find_layout, open_source
+from dvd.data.layouts import LAYOUTS, LayoutSource, open_source
 from dvd.data.sources import BadSample
 from dvd.errors import InputError, OptionError
 from dvd.evaluate.sequences import open_sequences
@@ -89,7 +89,7 @@ TREES = {"tartanair": tartanair, "virtual_kitti_2": virtual_kitti, "hypersim": h
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_the_table_agrees_with_itself(name: str, tmp_path: Path) -> None:
+def test_the_example_of_each_row_matches_its_patterns(name: str, tmp_path: Path) -> None:
     layout = LAYOUTS[name]
     for path in layout.example:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def test_tartanair_reads_both_sides_of_all_scenes(tmp_path: Path) -> None:
     assert clip.valid is None
 
 
-def test_tartanair_as_the_archives_nest_it_and_from_further_down(tmp_path: Path) -> None:
+def test_tartanair_is_read_nested_and_from_a_folder_further_down(tmp_path: Path) -> None:
     nested = tartanair(tmp_path / "nested", nested=True)
     flat = tartanair(tmp_path / "flat")
     names = [sequence.name for sequence in open_source("tartanair", flat).sequences]
@@ -143,7 +143,7 @@ def test_tartanair_as_the_archives_nest_it_and_from_further_down(tmp_path: Path)
         assert source.clip(0, 1).disparity[0, 0, 0] == 1
 
 
-def test_far_depth_is_clamped_and_no_depth_is_unknown(tmp_path: Path) -> None:
+def test_far_depth_is_clamped_and_zero_depth_is_unknown(tmp_path: Path) -> None:
     tartanair(tmp_path)
     depth = np.full(SIZE, 4.0, F32)
     depth[0, :4] = [0, -1, 1e4, 1e-12]
@@ -155,7 +155,7 @@ def test_far_depth_is_clamped_and_no_depth_is_unknown(tmp_path: Path) -> None:
     assert disparity[1, 0] == 0.25
 
 
-def test_virtual_kitti_trains_on_four_scenes_and_knows_that_the_sky_is_far(tmp_path: Path) -> None:
+def test_virtual_kitti_trains_on_four_scenes_and_keeps_the_far_sky(tmp_path: Path) -> None:
     virtual_kitti(tmp_path)
     stored = np.full(SIZE, 250)
     stored[0, :3] = [0, 8001, 65535]
@@ -180,7 +180,7 @@ def test_hypersim_is_single_images(tmp_path: Path) -> None:
 
 
 def test_hypersim_turns_distance_into_depth(tmp_path: Path) -> None:
-    """Against points on a sphere: a ray's end, scaled to the distance, has the depth as its last coordinate."""
+    """Compare with points on a sphere: the last coordinate of a ray's end at that distance is its depth."""
     source = open_source("hypersim", hypersim(tmp_path, 8.0))
     disparity = source.clip(0, 1).disparity[0]
     focal = 886.81 * 32 / 1024
@@ -199,7 +199,7 @@ def test_planar_depth_at_the_published_size() -> None:
     np.testing.assert_array_equal(depth, depth[::-1, ::-1])
 
 
-def test_hypersim_range_and_pixels_without_geometry(tmp_path: Path) -> None:
+def test_hypersim_clamps_far_depth_and_keeps_nan_unknown(tmp_path: Path) -> None:
     distance = np.full(SIZE, 2.0)
     distance[12, 16:18] = [np.nan, 400]
     disparity = open_source("hypersim", hypersim(tmp_path, distance)).clip(0, 1).disparity[0]
@@ -208,14 +208,14 @@ def test_hypersim_range_and_pixels_without_geometry(tmp_path: Path) -> None:
     assert np.isfinite(disparity).sum() == disparity.size - 1
 
 
-def test_rgbd_folders_in_every_form(tmp_path: Path) -> None:
+def test_rgbd_is_read_in_all_its_forms(tmp_path: Path) -> None:
     root = rgbd(tmp_path / "several")
     (root / "office" / "rgb").rename(root / "office" / "color")
     (root / "notes").mkdir()
     (root / "office" / "color" / "._00000.jpg").touch()
     source = open_source("rgbd", root)
     assert [(sequence.name, len(sequence.pairs)) for sequence in source.sequences] == [("kitchen", 4), ("office", 4)]
-    assert source.found.other_folders == ("notes",)
+    assert source.survey.other_folders == ("notes",)
     assert [sequence.name for sequence in open_source("rgbd", root / "office").sequences] == ["office"]
     np.testing.assert_array_equal(
         source.clip(0, 4).disparity[:, 0, 0], F32(1) / (np.arange(1000, 1004, dtype=F32) / 1000)
@@ -235,16 +235,16 @@ def test_rgbd_is_paired_by_time_where_names_differ(tmp_path: Path) -> None:
     assert [(pair.number, Path(pair.depth).stem) for pair in sequence.pairs] == list(
         zip(images[:3], depths[:3], strict=True)
     )
-    assert source.found.lone_images == (f"desk/rgb/{images[3]}.png",)
-    assert source.found.lone_depths == (f"desk/depth/{depths[3]}.png",)
+    assert source.survey.lone_images == (f"desk/rgb/{images[3]}.png",)
+    assert source.survey.lone_depths == (f"desk/depth/{depths[3]}.png",)
 
 
-def test_the_nearest_in_time_wins_once() -> None:
+def test_the_nearest_in_time_is_paired_once() -> None:
     assert nearest(["1.000", "1.010", "9.0"], ["1.008", "1.030"], 0.02) == {"1.010": "1.008"}
     assert nearest(["rgb_2", "rgb_10"], ["depth_10", "depth_2"], 0.02) == {"rgb_2": "depth_2", "rgb_10": "depth_10"}
 
 
-def test_no_clip_runs_across_a_gap(tmp_path: Path) -> None:
+def test_no_clip_crosses_a_gap(tmp_path: Path) -> None:
     tartanair(tmp_path, frames=6)
     for path in (tmp_path / "ocean" / "Easy" / "P001").glob("*_left/000003_left*"):
         path.unlink()
@@ -254,7 +254,7 @@ def test_no_clip_runs_across_a_gap(tmp_path: Path) -> None:
     assert shades == [[0, 1], [1, 2], [4, 5]]
 
 
-def test_runs_follow_the_usual_step() -> None:
+def test_sequences_are_split_where_the_step_doubles() -> None:
     def split(*numbers: str) -> list[list[str]]:
         pairs = tuple(Pair(number, "", "") for number in numbers)
         return [[pair.number for pair in run] for run in runs(pairs)]
@@ -267,7 +267,7 @@ def test_runs_follow_the_usual_step() -> None:
     assert sorted(["f10", "f9", "f100"], key=position) == ["f9", "f10", "f100"]
 
 
-def test_a_source_goes_to_worker_processes(tmp_path: Path) -> None:
+def test_a_source_can_be_pickled_for_worker_processes(tmp_path: Path) -> None:
     source = open_source("rgbd", rgbd(tmp_path))
     copy: LayoutSource = pickle.loads(pickle.dumps(source))
     np.testing.assert_array_equal(copy.clip(1, 2).disparity, source.clip(1, 2).disparity)
@@ -305,7 +305,7 @@ def kitti(root: Path, image: str, depth: str, frames: int = 3) -> Path:
         (f"2011_09_26/{DRIVE}/image_02/data", LABELS, ""),  # Marigold's images of the Eigen split
     ],
 )
-def test_kitti_is_found_as_the_release_and_others_keep_it(image: str, depth: str, split: str, tmp_path: Path) -> None:
+def test_kitti_is_found_in_the_folders_of_a_release(image: str, depth: str, split: str, tmp_path: Path) -> None:
     root = kitti(tmp_path / "kitti_depth", image, depth)
     source = open_source("kitti", root, "all")
     [sequence] = source.sequences
@@ -317,7 +317,7 @@ def test_kitti_is_found_as_the_release_and_others_keep_it(image: str, depth: str
     assert [frame.name for frame in measured.frames()] == ["0000000005", "0000000006", "0000000007"]
 
 
-def test_the_folder_above_kitti_depth_is_told_to_be_too_high(tmp_path: Path) -> None:
+def test_a_folder_above_or_below_kitti_gives_a_hint(tmp_path: Path) -> None:
     root = kitti(tmp_path / "kitti_depth", f"rgb/2011_09_26/{DRIVE}/image_02/data", f"depth/train/{LABELS}")
     with pytest.raises(InputError, match="kitti_depth holds both: give that"):
         open_source("kitti", tmp_path)
@@ -328,7 +328,7 @@ def test_the_folder_above_kitti_depth_is_told_to_be_too_high(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("split", ["train/", "val/", "test/", ""])
-def test_hypersim_is_found_as_it_is_prepared(split: str, tmp_path: Path) -> None:
+def test_prepared_hypersim_is_found(split: str, tmp_path: Path) -> None:
     folder = tmp_path / "hypersim" / split / "ai_001_002"
     for frame in (0, 3):
         save_image(folder / f"rgb_cam_00_fr{frame:04d}.png", frame)
@@ -360,15 +360,15 @@ def test_hypersim_below_its_splits_keeps_distances_along_the_ray(images: str, tm
         open_source("hypersim", tmp_path)
 
 
-def test_what_is_there_is_listed_where_no_form_matches(tmp_path: Path) -> None:
+def test_contents_are_listed_where_no_form_matches(tmp_path: Path) -> None:
     drive = tmp_path / "rgb" / "2011_09_26" / DRIVE
     (drive / "image_03" / "data").mkdir(parents=True)
     (drive / "oxts").mkdir()
     with pytest.raises(InputError) as refused:
         open_source("kitti", tmp_path)
-    told = str(refused.value)
-    assert told.startswith(f"{tmp_path} holds no kitti frames, such as ROOT/{LAYOUTS['kitti'].example[0]}")
-    assert told.endswith(f"; {drive} has no image_02, it holds image_03/, oxts/")
+    line = str(refused.value)
+    assert line.startswith(f"{tmp_path} holds no kitti frames, such as ROOT/{LAYOUTS['kitti'].example[0]}")
+    assert line.endswith(f"; {drive} has no image_02, it holds image_03/, oxts/")
     with pytest.raises(InputError, match=r"holds only rgb/$"):
         open_source("hypersim", tmp_path)
     for number in range(9):
@@ -383,7 +383,7 @@ def test_images_alone_do_not_look_like_a_data_set(tmp_path: Path) -> None:
         open_source("kitti", tmp_path)
 
 
-# Files that are no good
+# Damaged files
 
 
 def bad(source: LayoutSource, frames: int = 1, index: int = 0) -> BadSample:
@@ -420,7 +420,7 @@ def test_depth_that_is_not_finite_is_named(value: float, tmp_path: Path) -> None
     assert "1 pixels of 768 that are not finite" in error.why
 
 
-def test_infinity_and_nothing_but_nan_are_damage_in_hypersim_too(tmp_path: Path) -> None:
+def test_infinity_and_only_nan_are_damage_in_hypersim_too(tmp_path: Path) -> None:
     distance = np.full(SIZE, 2.0)
     distance[0, 0] = np.inf
     assert "not finite" in bad(open_source("hypersim", hypersim(tmp_path / "a", distance))).why
@@ -443,22 +443,22 @@ def test_sizes_that_differ_are_named(tmp_path: Path) -> None:
 def test_depth_in_other_units_is_suspected(tmp_path: Path) -> None:
     error = bad(open_source("rgbd", rgbd(tmp_path), per_metre=1))
     assert error.where.endswith("kitchen/depth/00000.png")
-    assert error.why.startswith("has no depth in 0.001 … 80 m: it lies at 1000 … 1000 m")
+    assert error.why.startswith("has no depth in 0.001 … 80 m: its values are 1000 … 1000 m")
     assert error.why.endswith("is it stored in 1000 units a metre, not 1?")
 
 
-# Folders that are no good
+# Wrong folders
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_an_empty_folder_says_what_was_expected(name: str, tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused_with_the_expected_layout(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
         open_source(name, tmp_path)
     image, depth = LAYOUTS[name].example
     assert str(refused.value) == f"{tmp_path} holds no {name} frames, such as ROOT/{image} with ROOT/{depth}"
 
 
-def test_a_missing_root_and_a_file_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_root_and_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="nowhere does not exist; give the folder that holds rgbd frames, such as"):
         open_source("rgbd", tmp_path / "nowhere")
@@ -479,7 +479,7 @@ def test_images_without_depth_and_depth_without_images_are_refused(tmp_path: Pat
         open_source("rgbd", tmp_path)
 
 
-def test_a_folder_too_high_or_too_low_another_set_and_archives_are_recognised(tmp_path: Path) -> None:
+def test_hints_for_a_wrong_folder_another_set_and_archives(tmp_path: Path) -> None:
     tartanair(tmp_path / "sets" / "tartan")
     with pytest.raises(InputError, match="tartan holds both: give that"):
         open_source("tartanair", tmp_path / "sets")
@@ -516,14 +516,14 @@ def test_only_scenes_outside_the_training_split_is_an_error(tmp_path: Path) -> N
         open_source("virtual_kitti_2", tmp_path)
 
 
-def test_unknown_names_and_senseless_units(tmp_path: Path) -> None:
+def test_unknown_names_and_impossible_units_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="unknown data set 'hyprsim'; did you mean hypersim"):
-        find_layout("hyprsim")
+        LAYOUTS["hyprsim"]
     with pytest.raises(OptionError, match="0 stored units per metre make no sense"):
         open_source("rgbd", tmp_path, per_metre=0)
 
 
-# What the table has room for
+# Other data sets
 
 
 @pytest.mark.parametrize(
@@ -572,7 +572,7 @@ def test_other_data_sets_are_rows_of_patterns(
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     found = survey(tmp_path, patterns)
-    assert [one.name for one in found.sequences] == [sequence]
+    assert [match.name for match in found.sequences] == [sequence]
     assert [(pair.rgb, pair.depth, pair.whole) for pair in found.sequences[0].pairs] == [(image, depth, True)]
     assert found.lone_depths == ()
 
@@ -590,7 +590,7 @@ def test_a_new_row_is_read_without_new_code(tmp_path: Path) -> None:
     assert source.clip(0, 1).disparity[0, 0, 0] == 0.25
 
 
-def test_a_field_means_the_same_wherever_it_recurs(tmp_path: Path) -> None:
+def test_a_recurring_field_is_the_same_text(tmp_path: Path) -> None:
     for name in ("a/a_1.png", "a/b_1.png", "b/b_2.png"):
         save_image(tmp_path / name)
     assert [path for _, path in find(tmp_path, r"{scene}/{scene}_{frame:\d+}.png")] == ["a/a_1.png", "b/b_2.png"]
@@ -607,7 +607,7 @@ def test_the_labelled_clips_are_read() -> None:
     assert frames == {"aims_slam": 195, "office_walk": 160, "redwood_rgbd": 5, "tum_cabinet": 58, "tum_fr1_rpy": 200}
     assert source.count(1) == 618
     assert source.count(45) == 151 + 116 + 14 + 156
-    assert source.found.other_folders == ("tartanair_indoor",)
+    assert source.survey.other_folders == ("tartanair_indoor",)
     clip = source.clip(0, 2)
     stored = np.asarray(Image.open(LABELLED / "aims_slam" / "depth" / "00001.png")).astype(np.float64)
     np.testing.assert_array_equal(np.isnan(clip.disparity[1]), stored == 0)

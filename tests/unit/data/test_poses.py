@@ -1,4 +1,4 @@
-"""Poses and calibrations in every published form, exact; and what is damaged is named."""
+"""Poses and calibrations in every published format are read exactly, and damaged files are named."""
 
 import struct
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dvd.data import cameras, poses
+from dvd.data import motion, poses
 from dvd.data.sources import BadSample
 
 QUARTER = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
-"""A quarter of a turn about z."""
+"""A quarter turn about z."""
 
 
-def test_quaternions() -> None:
+def test_rotation_of_a_quaternion() -> None:
     np.testing.assert_allclose(poses.rotation((0, 0, 0, 2)), np.eye(3))
     np.testing.assert_allclose(poses.rotation((0, 0, 1, 1)), QUARTER, atol=1e-15)
     turn = poses.rotation((0.1, -0.4, 0.3, 0.8))
@@ -44,7 +44,7 @@ def test_tartanair_looks_along_x(tmp_path: Path) -> None:
     np.testing.assert_allclose(second @ [0, 0, 2, 1], [5, 2, 0, 1], atol=1e-7)
 
 
-def test_matrices_in_a_line_and_over_several(tmp_path: Path) -> None:
+def test_matrices_in_one_line_and_in_several(tmp_path: Path) -> None:
     lines = tmp_path / "poses.txt"
     lines.write_text("1 0 0 7 0 1 0 8 0 0 1 9\n0 -1 0 1 1 0 0 2 0 0 1 3\n")
     np.testing.assert_array_equal(
@@ -55,7 +55,7 @@ def test_matrices_in_a_line_and_over_several(tmp_path: Path) -> None:
     assert np.isneginf(poses.read_matrix(whole, 4)).all()
 
 
-def test_sintel_cameras_are_turned_round(tmp_path: Path) -> None:
+def test_sintel_cameras_are_inverted(tmp_path: Path) -> None:
     path = tmp_path / "frame_0001.cam"
     matrix = np.array([[1120.0, 0, 511.5], [0, 1120, 217.5], [0, 0, 1]])
     outward = np.hstack([np.array(QUARTER), [[1], [2], [3]]])
@@ -65,7 +65,7 @@ def test_sintel_cameras_are_turned_round(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.vstack([outward, [0, 0, 0, 1]]) @ pose, np.eye(4), atol=1e-15)
 
 
-def test_colmap_images(tmp_path: Path) -> None:
+def test_colmap_images_are_read(tmp_path: Path) -> None:
     path = tmp_path / "images.txt"
     path.write_text(
         "# two lines an image\n1 1 0 0 0 1 2 3 0 dslr_images/DSC_1.JPG\n0 0 -1\n"
@@ -89,12 +89,12 @@ def test_a_drive_along_the_equator(tmp_path: Path) -> None:
     np.testing.assert_allclose(turn[2], [-np.sin(0.2), np.cos(0.2) * np.sin(0.1), np.cos(0.2) * np.cos(0.1)])
 
 
-def test_a_similarity_becomes_rigid_in_the_cameras_own_units() -> None:
-    """Bonn's published matrix scales; points of one frame land in the next as the whole chain of matrices says."""
+def test_a_similarity_becomes_rigid_in_camera_units() -> None:
+    """Bonn's published matrix scales; points move from frame to frame as by the whole chain of matrices."""
     chains, motions = [], []
-    for turn, place in (((0.1, 0.2, 0.3, 0.9), (1, 2, 3)), ((0.3, 0.1, 0.2, 0.9), (2, 2, 2))):
-        markers = poses.pose(poses.rotation(turn), place)
-        chains.append(cameras.BONN_AXES @ markers @ cameras.BONN_AXES @ cameras.BONN_MARKERS)
+    for turn, position in (((0.1, 0.2, 0.3, 0.9), (1, 2, 3)), ((0.3, 0.1, 0.2, 0.9), (2, 2, 2))):
+        markers = poses.pose(poses.rotation(turn), position)
+        chains.append(motion.BONN_AXES @ markers @ motion.BONN_AXES @ motion.BONN_MARKERS)
         motions.append(poses.rigid(chains[-1]))
         np.testing.assert_allclose(motions[-1][:3, :3] @ motions[-1][:3, :3].T, np.eye(3), atol=1e-12)
         assert np.linalg.det(motions[-1][:3, :3]) == pytest.approx(1)
@@ -117,7 +117,7 @@ def test_a_similarity_becomes_rigid_in_the_cameras_own_units() -> None:
         (poses.rigid_of_kitti, "calib_time: 15-Mar-2012\nR: 1 0 0\n", "does not hold R"),
     ],
 )
-def test_what_is_damaged_is_named(read: object, content: str, why: str, tmp_path: Path) -> None:
+def test_damaged_files_are_named(read: object, content: str, why: str, tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text(content)
     with pytest.raises(BadSample, match=rf"file\.txt: .*{why}"):

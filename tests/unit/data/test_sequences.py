@@ -1,4 +1,4 @@
-"""Normalised disparity, random views, and pixels that nobody knows."""
+"""Normalised disparity, random views, and unknown pixels."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from dvd.data.sources import RawClip
 
 
 def clip(frames: int = 3, height: int = 32, width: int = 48, seed: int = 0) -> RawClip:
-    """A clip whose brightness is its disparity."""
+    """Return a clip whose brightness is its disparity."""
     random = np.random.default_rng(seed)
     disparity = random.random((frames, height, width), dtype=np.float32)
     rgb = (disparity[..., None].repeat(3, -1) * 255).astype(np.uint8)
@@ -29,11 +29,11 @@ def test_quantiles_of_a_clip_become_zero_and_one() -> None:
     assert float(normal.max()) == 1
 
 
-def test_quantiles_are_numpy_s_to_the_nearest_pixel() -> None:
+def test_quantiles_agree_with_numpy_to_one_pixel() -> None:
     values = torch.rand(2, 4, 30, 40, generator=generator(1))
-    for one, normal in zip(values, normalise_disparity(values), strict=True):
-        far, near = np.quantile(one.numpy(), [0.02, 0.98])
-        np.testing.assert_allclose(normal.numpy(), np.clip((one.numpy() - far) / (near - far), 0, 1), atol=2e-3)
+    for disparity, normal in zip(values.numpy(), normalise_disparity(values), strict=True):
+        far, near = np.quantile(disparity, [0.02, 0.98])
+        np.testing.assert_allclose(normal.numpy(), np.clip((disparity - far) / (near - far), 0, 1), atol=2e-3)
 
 
 def test_normalised_disparity_ignores_scale_and_shift() -> None:
@@ -70,7 +70,7 @@ def test_a_still_view_is_the_clip_itself() -> None:
     assert bool(valid.all())
 
 
-def test_the_release_s_view_is_a_flip_half_the_time() -> None:
+def test_the_plain_view_flips_half_the_clips() -> None:
     raw = clip(1)
     plain = torch.from_numpy(raw.disparity)
     flipped = [not torch.equal(view(raw, (32, 48), PLAIN, generator(seed))[1], plain) for seed in range(40)]
@@ -79,7 +79,7 @@ def test_the_release_s_view_is_a_flip_half_the_time() -> None:
     torch.testing.assert_close(mirrored, plain.flip(-1))
 
 
-def test_flips_and_crops_move_both_halves_alike() -> None:
+def test_flips_and_crops_apply_to_rgb_and_disparity() -> None:
     how = Augmentation(area=(0.5, 0.9), gain=0.0, gamma=0.0, saturation=(1.0, 1.0), gray=0.0)
     smooth = np.linspace(0, 1, 32 * 48, dtype=np.float32).reshape(1, 32, 48).repeat(2, 0)
     raw = RawClip((smooth[..., None].repeat(3, -1) * 255).astype(np.uint8), smooth)
@@ -90,7 +90,7 @@ def test_flips_and_crops_move_both_halves_alike() -> None:
         assert float(correlation) > 0.99
 
 
-def test_a_clip_may_play_backwards_and_an_image_cannot() -> None:
+def test_clips_are_reversed_and_images_are_not() -> None:
     how = Augmentation(crop=False, flip=0.0, reverse=1.0, gain=0.0, gamma=0.0, saturation=(1.0, 1.0), gray=0.0)
     raw = clip(5)
     torch.testing.assert_close(view(raw, (32, 48), how, generator())[1], torch.from_numpy(raw.disparity).flip(0))
@@ -98,13 +98,13 @@ def test_a_clip_may_play_backwards_and_an_image_cannot() -> None:
     torch.testing.assert_close(view(still, (32, 48), how, generator())[1], torch.from_numpy(still.disparity))
 
 
-def test_views_are_a_function_of_the_seed() -> None:
-    one, two, other = (see(clip(), (16, 16), Augmentation(), generator(seed)).rgb for seed in (1, 1, 2))
-    assert torch.equal(one, two)
-    assert not torch.equal(one, other)
+def test_views_depend_only_on_the_seed() -> None:
+    first, again, other = (see(clip(), (16, 16), Augmentation(), generator(seed)).rgb for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
-def test_a_sample_is_finite_and_in_range_although_the_clip_has_holes() -> None:
+def test_a_sample_of_a_clip_with_holes_is_finite_and_in_range() -> None:
     raw = clip()
     holes = raw.disparity.copy()
     holes[:, 5:9, 7:20] = np.nan
@@ -117,7 +117,7 @@ def test_a_sample_is_finite_and_in_range_although_the_clip_has_holes() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_gray_happens_and_colours_stay_in_range(seed: int) -> None:
+def test_gray_removes_colour(seed: int) -> None:
     colours = RawClip(np.random.default_rng(seed).integers(0, 256, (1, 16, 16, 3), np.uint8), clip(1, 16, 16).disparity)
     rgb = see(colours, (16, 16), Augmentation(gray=1.0), generator(seed)).rgb
     torch.testing.assert_close(rgb[0], rgb[1])

@@ -9,7 +9,7 @@ import pytest
 from eval_tree import write_mask, write_sintel, write_tagged
 from PIL import Image
 
-from dvd.data import cameras, nyu_mat
+from dvd.data import motion, nyu_mat
 from dvd.data.check import inspect
 from dvd.data.layouts import LAYOUTS, open_source
 from dvd.data.rows.evaluation import EVALUATION
@@ -286,10 +286,10 @@ def test_recordings_of_tums_form(name: str, folder: str, tmp_path: Path) -> None
     moved = frames[0].pose
     if name == "tum":
         np.testing.assert_array_equal(moved[:3], [[1, 0, 0, 1], [0, 1, 0, 2], [0, 0, 1, 3]])
-        expected = cameras.TUM_KINECTS["freiburg1"]
+        expected = motion.TUM_KINECTS["freiburg1"]
     else:
         np.testing.assert_allclose(moved[:3, :3] @ moved[:3, :3].T, np.eye(3), atol=1e-12)
-        expected = cameras.BONN_KINECT
+        expected = motion.BONN_KINECT
     # Published for 640 × 480; these images have a twentieth of that.
     assert frames[0].intrinsics[0, 0] == pytest.approx(expected[0, 0] / 20)
 
@@ -373,7 +373,7 @@ def test_nyuv2_folders(tmp_path: Path) -> None:
         [frame] = sequence.frames()
         depth_m = (values.astype(np.float64) / 1000).astype(F32)
         equal(frame, depth_m, counted & (depth_m >= F32(1e-3)) & (depth_m <= 10))
-        np.testing.assert_array_equal(frame.intrinsics, cameras.NYU_KINECT)
+        np.testing.assert_array_equal(frame.intrinsics, motion.NYU_KINECT)
     (tmp_path / "test" / "kitchen" / "sync_depth_00003.png").rename(tmp_path / "test" / "kitchen" / "depth_00003.png")
     assert len(open_sequences("nyuv2", tmp_path / "test" / "kitchen")) == 1
     with pytest.raises(OptionError, match="has no splits; leave out 'test'"):

@@ -1,21 +1,23 @@
-"""How disparity is shown: colours, ranges, contact sheet; and the sidecar."""
+"""How disparity is shown: colours and ranges."""
 
 from __future__ import annotations
 
-import json
-from fractions import Fraction
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image
-from synth import disparity, picture
+from synth import disparity
 
-from dvd.errors import OptionError, OutputError
-from dvd.export import write_sidecar
-from dvd.export.colormaps import COLORMAPS, apply, colour_levels, table, to_levels
-from dvd.export.contact_sheet import contact_sheet
-from dvd.export.display_range import FixedRange, RollingRange, WholeRange, robust_range
+from dvd.errors import OptionError
+from dvd.export.display import (
+    FixedRange,
+    RollingRange,
+    WholeRange,
+    colour_levels,
+    coloured,
+    robust_range,
+    table,
+    to_levels,
+)
+from dvd.names import COLORMAPS
 
 
 @pytest.mark.parametrize("name", COLORMAPS)
@@ -24,9 +26,9 @@ def test_colormaps_are_smooth(name):
     assert colours.shape == (256, 3)
     assert np.abs(np.diff(colours, axis=0)).max() <= 16
     values = disparity(2)
-    np.testing.assert_array_equal(apply(values, name), table(name)[to_levels(values, 0, 1)])
+    np.testing.assert_array_equal(coloured(values, 0, 1, name), table(name)[to_levels(values, 0, 1)])
     rgba = colour_levels(to_levels(values[0], 0, 1), name)
-    np.testing.assert_array_equal(rgba[..., :3], apply(values[0], name))
+    np.testing.assert_array_equal(rgba[..., :3], coloured(values[0], 0, 1, name))
     assert (rgba[..., 3] == 255).all()
 
 
@@ -48,7 +50,7 @@ def test_colormaps_match_the_published_ones(name):
 
 def test_unknown_colormap():
     with pytest.raises(OptionError, match="did you mean turbo"):
-        apply(disparity(1), "turbu")
+        coloured(disparity(1), 0, 1, "turbu")
 
 
 def test_levels_are_rounded_clipped_and_finite():
@@ -59,15 +61,13 @@ def test_levels_are_rounded_clipped_and_finite():
 
 def test_fixed_range_is_fixed():
     shown = FixedRange(0.2, 0.9)
-    shown.start(disparity(2))
     assert shown.of(disparity(1)[0] * 50, 3.0) == (0.2, 0.9)
 
 
 def test_rolling_range_starts_right_and_never_jumps():
     noise = np.random.default_rng(0)
     frames = [noise.random((60, 80)).astype(np.float32) * (1 if index < 50 else 3) for index in range(200)]
-    shown = RollingRange()
-    shown.start(np.stack(frames[:10]))
+    shown = RollingRange(np.stack(frames[:10]))
     ranges = np.array([shown.of(frame, index / 25) for index, frame in enumerate(frames)])
     assert ranges[0] == pytest.approx([0.02, 0.98], abs=0.02)
     assert np.abs(np.diff(ranges[:, 1])).max() < 0.03 * 2, "a step of 2 moves the range by a fiftieth a frame"
@@ -77,9 +77,7 @@ def test_rolling_range_starts_right_and_never_jumps():
 
 def test_rolling_range_depends_on_time_not_on_frames():
     step = [disparity(1)[0]] * 2 + [disparity(1)[0] + 1] * 60
-    slow, fast = RollingRange(), RollingRange()
-    for shown in (slow, fast):
-        shown.start(np.stack(step[:1]))
+    slow, fast = RollingRange(np.stack(step[:1])), RollingRange(np.stack(step[:1]))
     after_slow = [slow.of(frame, index / 15) for index, frame in enumerate(step)][2 + 15]
     after_fast = [fast.of(frame, index / 30) for index, frame in enumerate(step)][2 + 30]
     assert after_slow == pytest.approx(after_fast, abs=0.03)
@@ -88,9 +86,7 @@ def test_rolling_range_depends_on_time_not_on_frames():
 def test_ranges_survive_flat_and_broken_frames():
     flat, broken = np.full((8, 8), 0.3, dtype=np.float32), np.full((8, 8), np.nan, dtype=np.float32)
     for frame in (flat, broken):
-        shown = RollingRange()
-        shown.start(frame[None])
-        low, high = shown.of(frame, 0.0)
+        low, high = RollingRange(frame[None]).of(frame, 0.0)
         assert high > low
     low, high = robust_range([flat])
     assert low < 0.3 < high
@@ -104,30 +100,3 @@ def test_whole_range_stays_small_and_right():
     assert low == pytest.approx(40, abs=5)
     assert high == pytest.approx(1960, abs=10)
     assert shown._samples.size <= 1 << 20
-
-
-def test_contact_sheet(tmp_path):
-    rgb = [picture(index) for index in range(6)]
-    path = contact_sheet(rgb, list(disparity(6)), tmp_path / "sheet.png", columns=4, numbers=range(0, 60, 10))
-    with Image.open(path) as sheet:
-        assert sheet.size == (4 * 324 + 4, 2 * (2 * 240 + 4) + 4)
-        pixels = np.asarray(sheet).astype(int)
-    assert np.abs(pixels[4 + 200 : 4 + 236, 4 + 100 : 4 + 300, 1].mean() - picture(0)[40:47, :, 1].mean()) < 10
-    upper, lower = pixels[4 + 300, 4 + 160], pixels[4 + 240 + 230, 4 + 160]
-    assert np.abs(upper - lower).max() > 60, "disparity is shown below, and it varies"
-    assert (pixels[-100:, -300:] == 255).all(), "the last cells are empty"
-    with pytest.raises(OutputError, match="exists already"):
-        contact_sheet(rgb, list(disparity(6)), path)
-    assert [each.name for each in tmp_path.iterdir()] == ["sheet.png"]
-    with pytest.raises(ValueError, match="expected as many"):
-        contact_sheet(rgb, list(disparity(5)), tmp_path / "other.png")
-
-
-def test_sidecar(tmp_path):
-    path = tmp_path / "clip.json"
-    facts = {"rate": Fraction(24000, 1001), "path": Path("a/b"), "scale": np.float32(0.5), "count": np.int64(3)}
-    write_sidecar(path, facts)
-    assert json.loads(path.read_text()) == {"rate": "24000/1001", "path": str(Path("a/b")), "scale": 0.5, "count": 3}
-    assert [each.name for each in tmp_path.iterdir()] == ["clip.json"]
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_sidecar(path / "under" / "a.json", facts)

@@ -1,4 +1,4 @@
-"""Accuracy: numbers worked out by hand, what a scale does and does not change, arrays of every kind."""
+"""Accuracy: values computed by hand, the effect of scale, arrays of every kind."""
 
 import math
 import subprocess
@@ -19,7 +19,7 @@ PERFECT = {name: 1.0 if name.startswith("delta") else 0.0 for name in CLIP}
 
 
 def clip(seed: int, frames: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted and true depth, 0 where unknown, and the mask."""
+    """Return predicted and true depth, 0 where unknown, and the mask."""
     rng = np.random.default_rng(seed)
     mask = rng.random((frames, 5, 7)) < 0.7
     mask[:, 0, 0] = True
@@ -27,7 +27,7 @@ def clip(seed: int, frames: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return rng.uniform(0.5, 20, mask.shape).astype(np.float32), truth_m, mask
 
 
-def test_by_hand() -> None:
+def test_values_by_hand() -> None:
     truth_m, depth_m = np.array([[[2.0, 4.0, 0.0]]]), np.array([[[3.0, 4.0, 5.0]]])
     found = {name: metric(depth_m, truth_m, truth_m > 0) for name, metric in CLIP.items()}
     assert found == pytest.approx(
@@ -46,19 +46,19 @@ def test_by_hand() -> None:
     )
 
 
-def test_frames_weigh_alike_whatever_they_hold() -> None:
+def test_frames_have_equal_weight() -> None:
     truth_m = np.array([[[1.0, 1.0]], [[1.0, 0.0]]])
     assert metrics.abs_rel(np.array([[[1.0, 1.0]], [[2.0, 9.0]]]), truth_m, truth_m > 0) == 0.5
 
 
 @given(seeds)
-def test_the_truth_itself_is_perfect(seed: int) -> None:
+def test_the_truth_has_no_error(seed: int) -> None:
     _, truth_m, mask = clip(seed)
     assert {name: metric(truth_m, truth_m, mask) for name, metric in CLIP.items()} == pytest.approx(PERFECT)
 
 
 @given(seeds, st.floats(0.01, 100))
-def test_silog_does_not_see_a_scale(seed: int, scale: float) -> None:
+def test_silog_ignores_scale(seed: int, scale: float) -> None:
     depth_m, truth_m, mask = clip(seed)
     assert metrics.silog(scale * depth_m, truth_m, mask) == pytest.approx(
         metrics.silog(depth_m, truth_m, mask), rel=1e-4
@@ -67,7 +67,7 @@ def test_silog_does_not_see_a_scale(seed: int, scale: float) -> None:
 
 
 @given(seeds, st.floats(0.01, 100))
-def test_relative_metrics_do_not_see_the_unit(seed: int, unit: float) -> None:
+def test_relative_metrics_ignore_the_unit(seed: int, unit: float) -> None:
     depth_m, truth_m, mask = (array.astype(np.float64) for array in clip(seed))
     for name in ("abs_rel", "delta1", "delta2", "delta3", "rmse_log", "log10"):
         here = CLIP[name](depth_m, truth_m, mask)
@@ -89,20 +89,20 @@ def test_a_clip_is_the_mean_of_its_frames(seed: int) -> None:
         assert metric(depth_m, truth_m, mask) == pytest.approx(np.mean([row[name] for row in rows]), rel=1e-12)
 
 
-def test_pixels_outside_the_mask_may_hold_anything() -> None:
+def test_pixels_outside_the_mask_do_not_count() -> None:
     depth_m, truth_m, mask = clip(5)
     spoilt = np.where(mask, depth_m, np.nan)
     assert metrics.score_frame(spoilt[0], truth_m[0], mask[0]) == metrics.score_frame(depth_m[0], truth_m[0], mask[0])
 
 
-def test_only_what_is_asked_for_is_measured() -> None:
+def test_only_requested_metrics_are_computed() -> None:
     depth_m, truth_m, mask = clip(6, frames=1)
     assert list(metrics.score_frame(depth_m[0], truth_m[0], mask[0], ("silog", "rmse"))) == ["silog", "rmse"]
     with pytest.raises(OptionError, match=r"unknown metric 'absrel'; did you mean .*abs_rel"):
         metrics.score_frame(depth_m[0], truth_m[0], mask[0], ("absrel",))
 
 
-def test_tensors_score_as_arrays_do() -> None:
+def test_tensors_score_like_arrays() -> None:
     depth_m, truth_m, mask = clip(7)
     tensors = torch.tensor(depth_m, requires_grad=True), torch.tensor(truth_m), torch.tensor(mask)
     for metric in CLIP.values():

@@ -1,4 +1,4 @@
-"""Alignment: what was scaled and shifted comes back; frame by frame equals at once; what is not a number is refused."""
+"""Alignment undoes a scale and shift, is the same frame by frame and at once, and refuses NaN."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def clip(seed: int, frames: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    """True depth, metres, 0 where unknown, and the mask."""
+    """Return true depth in metres, 0 where unknown, and the mask."""
     rng = np.random.default_rng(seed)
     mask = rng.random((frames, 6, 8)) < 0.8
     mask[:, 0, :2] = True
@@ -23,7 +23,7 @@ def clip(seed: int, frames: int = 4) -> tuple[np.ndarray, np.ndarray]:
 
 
 def inverse(truth_m: np.ndarray) -> np.ndarray:
-    """1 / truth, and some number where there is none."""
+    """Return 1 / truth, and any number where it is unknown."""
     return 1 / np.where(truth_m > 0, truth_m, 3)
 
 
@@ -34,7 +34,7 @@ def gather(alignment: metrics.Alignment, prediction: np.ndarray, truth_m: np.nda
 
 @settings(deadline=None)
 @given(seeds, st.floats(0.1, 10), st.floats(0, 5))
-def test_affine_disparity_comes_back_as_metres(seed: int, scale: float, shift: float) -> None:
+def test_affine_disparity_is_aligned_to_metres(seed: int, scale: float, shift: float) -> None:
     truth_m, mask = clip(seed)
     depth_m = metrics.align(scale * inverse(truth_m) + shift, truth_m, mask)
     np.testing.assert_allclose(depth_m[mask], truth_m[mask], rtol=1e-6)
@@ -42,7 +42,7 @@ def test_affine_disparity_comes_back_as_metres(seed: int, scale: float, shift: f
 
 @settings(deadline=None)
 @given(seeds)
-def test_frame_by_frame_is_at_once(seed: int) -> None:
+def test_frames_one_by_one_equal_all_at_once(seed: int) -> None:
     truth_m, mask = clip(seed)
     prediction = np.random.default_rng(seed + 1).normal(0.5, 0.4, truth_m.shape).astype(np.float32)
     alignment = metrics.Alignment()
@@ -86,7 +86,7 @@ def test_scale_alone_is_the_least_squares_solution(seed: int) -> None:
 
 @settings(deadline=None)
 @given(seeds, st.integers(1, 30))
-def test_medians_are_medians(seed: int, count: int) -> None:
+def test_medians_agree_with_numpy(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     prediction, truth_m = np.exp(rng.normal(0, 3, (2, 1, count)))
     alignment = metrics.Alignment("depth", "median")
@@ -94,7 +94,7 @@ def test_medians_are_medians(seed: int, count: int) -> None:
     assert alignment.solve().scale == pytest.approx(np.median(truth_m) / np.median(prediction), rel=2e-5)
 
 
-def test_far_values_count_as_the_ends_of_the_range() -> None:
+def test_values_outside_the_range_count_as_its_ends() -> None:
     alignment = metrics.Alignment("depth", "median")
     alignment.add(np.array([1e-30, 1.0, 1e30, 1e30]), np.array([1.0, 2.0, 2.0, 5.0]), np.ones(4))
     assert alignment.solve().scale == pytest.approx(2 / ((1 + 2.0**24) / 2), rel=2e-5)
@@ -134,7 +134,7 @@ def test_predictions_that_are_not_finite_are_refused(bad: float) -> None:
     assert "\n" not in str(refusal.value)
 
 
-def test_align_passes_on_what_is_not_a_number() -> None:
+def test_align_keeps_nan() -> None:
     truth_m, mask = clip(5)
     prediction = inverse(truth_m)
     prediction[0, 0, 0] = np.nan
@@ -144,7 +144,7 @@ def test_align_passes_on_what_is_not_a_number() -> None:
     assert np.isnan(metrics.align(np.full_like(prediction, np.nan), truth_m, mask)).all()
 
 
-def test_nothing_to_align_is_said() -> None:
+def test_nothing_to_align_is_refused() -> None:
     truth_m, mask = clip(6)
     alignment = metrics.Alignment()
     assert alignment.add(inverse(truth_m), truth_m, np.zeros_like(mask)) == 0
@@ -154,7 +154,7 @@ def test_nothing_to_align_is_said() -> None:
     assert metrics.ScaleSums().fit().flaw == metrics.Medians().fit().flaw == "no pixels"
 
 
-def test_unknown_words_and_shapes_are_refused() -> None:
+def test_unknown_names_and_shapes_are_refused() -> None:
     with pytest.raises(OptionError, match="unknown alignment space 'dept'; did you mean depth"):
         metrics.Alignment("dept")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="unknown alignment 'medians'; did you mean median"):
@@ -163,7 +163,7 @@ def test_unknown_words_and_shapes_are_refused() -> None:
         metrics.Alignment().add(np.ones((2, 3)), np.ones((3, 2)), np.ones((2, 3)))
 
 
-def test_tensors_align_as_arrays_do() -> None:
+def test_tensors_align_like_arrays() -> None:
     truth_m, mask = clip(7)
     tensors = torch.tensor(inverse(truth_m)), torch.tensor(truth_m), torch.tensor(mask)
     np.testing.assert_array_equal(metrics.align(*tensors), metrics.align(inverse(truth_m), truth_m, mask))

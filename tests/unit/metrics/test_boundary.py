@@ -1,4 +1,4 @@
-"""Depth Pro's boundary scores equal a plain loop over pixels, do not see a scale, and are fast."""
+"""Depth Pro's boundary scores equal a plain loop over pixels, ignore scale, and are fast."""
 
 import runpy
 import time
@@ -20,12 +20,12 @@ sides = st.integers(1, 9)
 
 @pytest.fixture(scope="module")
 def plain() -> dict[str, Any]:
-    """The loops of the benchmark."""
+    """Return the loops of the benchmark."""
     return runpy.run_path(str(Path(__file__).parents[3] / "benchmarks" / "boundary.py"))
 
 
 def frame(seed: int, height: int = 9, width: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Prediction and truth with steps of every size, equal ones among them, and a matte."""
+    """Return prediction and truth with steps of every size, some equal, and a matte."""
     rng = np.random.default_rng(seed)
     truth_m = rng.choice([1.0, 1.08, 1.2, 1.3, 1.5, 2.0], (height, width))
     depth_m = np.where(rng.random((height, width)) < 0.7, truth_m, rng.uniform(1, 2, (height, width)))
@@ -34,7 +34,7 @@ def frame(seed: int, height: int = 9, width: int = 8) -> tuple[np.ndarray, np.nd
 
 @settings(deadline=None, max_examples=50)
 @given(seed=seeds, height=sides, width=sides)
-def test_equals_a_loop_over_pixels(plain: dict[str, Any], seed: int, height: int, width: int) -> None:
+def test_scores_equal_a_loop_over_pixels(plain: dict[str, Any], seed: int, height: int, width: int) -> None:
     depth_m, truth_m, front = frame(seed, height, width)
     wanted = plain["loop_f1"](depth_m.tolist(), truth_m.tolist())
     assert si_boundary_f1(depth_m, truth_m) == pytest.approx(wanted, rel=1e-12)
@@ -51,7 +51,7 @@ def test_bands_do_not_change_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(deadline=None)
 @given(seeds, st.integers(-8, 8))
-def test_scale_is_not_seen(seed: int, power: int) -> None:
+def test_scale_does_not_matter(seed: int, power: int) -> None:
     depth_m, truth_m, front = frame(seed)
     scale = 2.0**power  # exact, so that no ratio moves across a threshold by rounding
     assert si_boundary_f1(scale * depth_m, truth_m) == si_boundary_f1(depth_m, truth_m)
@@ -61,7 +61,7 @@ def test_scale_is_not_seen(seed: int, power: int) -> None:
 
 @settings(deadline=None)
 @given(seeds)
-def test_f1_does_not_care_for_direction_or_order(seed: int) -> None:
+def test_f1_ignores_direction_and_order(seed: int) -> None:
     depth_m, truth_m, _ = frame(seed)
     here = pytest.approx(si_boundary_f1(depth_m, truth_m), rel=1e-12)
     assert si_boundary_f1(truth_m, depth_m) == here
@@ -96,7 +96,7 @@ def test_only_the_peak_of_a_slope_is_a_contour() -> None:
     assert si_boundary_recall(slope, np.array([[False, True, True, True]])) == 0
 
 
-def test_of_equal_ratios_the_first_stays() -> None:
+def test_the_first_of_equal_ratios_is_kept() -> None:
     steps = np.array([[4.0, 2.0, 1.0]])
     assert si_boundary_recall(steps, np.array([[False, True, True]])) == pytest.approx(0.25)
     assert si_boundary_recall(steps, np.array([[False, False, True]])) == 0
@@ -104,7 +104,7 @@ def test_of_equal_ratios_the_first_stays() -> None:
 
 @settings(deadline=None)
 @given(seeds)
-def test_masked_pixels_count_as_if_they_were_cut_away(seed: int) -> None:
+def test_masked_pixels_count_as_if_cropped(seed: int) -> None:
     depth_m, truth_m, _ = frame(seed, 9, 12)
     mask = np.ones(truth_m.shape, bool)
     mask[:, 8:] = mask[:2] = False
@@ -152,7 +152,7 @@ def test_twenty_times_faster_than_a_loop_with_the_same_value(plain: dict[str, An
 
 
 def best(work: Callable[[], float], repeats: int) -> tuple[float, float]:
-    """(value, least seconds): what others do on the machine only ever adds."""
+    """Return (value, least seconds); other programs can only make it slower."""
     took = []
     for _ in range(repeats):
         begin = time.perf_counter()

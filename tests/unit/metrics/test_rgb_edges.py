@@ -1,4 +1,4 @@
-"""The release's boundary score: edges found where the image has them, within a pixel, and nowhere else."""
+"""The release's boundary score finds depth edges within a pixel of image edges, and no others."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ ALL = np.ones((1, 24, 32), bool)
 
 
 def scene(column: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """Depth and RGB of one frame, with one upright edge: near and bright on the right of it."""
+    """Return depth and RGB of one frame with one vertical edge, near and bright to its right."""
     depth_m = np.full((1, 24, 32), 4.0, np.float32)
     depth_m[..., column:] = 2.0
     rgb = np.full((1, 24, 32, 3), 0.2, np.float32)
@@ -21,19 +21,19 @@ def scene(column: int = 16) -> tuple[np.ndarray, np.ndarray]:
 
 
 def framed(mask: np.ndarray) -> np.ndarray:
-    """Without the border, where the zeros around the image are edges of their own."""
+    """Return a mask without the border, where the zero padding makes edges."""
     inner = np.zeros_like(mask)
     inner[:, 2:-2, 2:-2] = mask[:, 2:-2, 2:-2]
     return inner
 
 
-def test_an_edge_in_its_place_is_found() -> None:
+def test_an_edge_at_the_right_pixel_is_found() -> None:
     depth_m, rgb = scene()
     assert rgb_boundary(depth_m, rgb, framed(ALL)) == pytest.approx({"f1": 1, "precision": 1, "recall": 1})
 
 
 @pytest.mark.parametrize(("column", "found"), [(15, 1), (17, 1), (13, 0), (19, 0)])
-def test_one_pixel_is_forgiven(column: int, found: int) -> None:
+def test_an_edge_one_pixel_off_is_found(column: int, found: int) -> None:
     depth_m, rgb = scene(column)
     assert rgb_boundary(depth_m, rgb, framed(ALL))["precision"] == found
 
@@ -54,14 +54,14 @@ def test_a_slope_is_an_edge_only_at_its_steepest() -> None:
     assert counts.image == 0
 
 
-def test_less_than_five_per_cent_is_no_edge() -> None:
+def test_less_than_five_per_cent_is_not_an_edge() -> None:
     depth_m, rgb = scene()
     assert rgb_boundary(np.where(depth_m > 3, 2.09, 2.0), rgb, ALL)["precision"] == 0
 
 
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.25, 2.0, 1024.0]))
-def test_neither_the_scale_of_depth_nor_the_layout_of_the_image_matters(seed: int, scale: float) -> None:
+def test_depth_scale_and_image_layout_do_not_matter(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     depth_m, mask = rng.uniform(1, 2, (2, 9, 8)), rng.random((2, 9, 8)) < 0.8
     rgb = rng.integers(0, 256, (2, 9, 8, 3), dtype=np.uint8)

@@ -19,11 +19,10 @@ from dvd.backbones import registry
 from dvd.backbones.base import ModelCard
 from dvd.backbones.blueprint import blueprint
 from dvd.backbones.settings import Adaptation
-from dvd.backbones.wan import WanBackbone
+from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.checkpoints import load_transformer
-from dvd.backbones.wan.generative import GenerativeWanBackbone
+from dvd.backbones.wan.generative import GenerativeWanBackbone, sample
 from dvd.backbones.wan.lora import adapt, adapters_of, merged
-from dvd.backbones.wan.sampler import sample
 from dvd.backbones.wan.training import WanTraining, release_config, widen, write_transformer
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE

@@ -11,8 +11,6 @@ import os
 import pickle
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +29,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DeepSpeedPlugin, DistributedType, FullyShardedDataParallelPlugin
 from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 from golden_run import CLIPS, golden_recipe
+from train_runs import run_on_two
 
 from dvd.errors import OptionError
 from dvd.train.loop import train
@@ -187,51 +186,39 @@ def recipe(tmp_path: Path) -> Recipe:
     )
 
 
-SPLIT = """
-import os, pickle, sys
-from pathlib import Path
-import torch
-import accelerate
-import dvd.train.engine as engine
-from accelerate.state import AcceleratorState, PartialState
-from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, InitProcessGroupKwargs
-from dvd.train.loop import train
+def train_in_pieces(words: list[str]) -> None:
+    """Train a pickled recipe in a folder, on CPUs as Accelerate would on GPUs."""
+    import accelerate
+    from accelerate.state import AcceleratorState, PartialState
+    from accelerate.utils import InitProcessGroupKwargs
 
-class OnCPU(accelerate.Accelerator):
-    def __init__(self, **kwargs):
-        if "ACCELERATE_USE_DEEPSPEED" in os.environ:
-            kwargs["cpu"] = False
-            kwargs["kwargs_handlers"] = [InitProcessGroupKwargs(backend="gloo")]
-        super().__init__(**kwargs)
-        if "ACCELERATE_USE_FSDP" in os.environ:
-            for shared in (AcceleratorState._shared_state, PartialState._shared_state):
-                shared["distributed_type"] = DistributedType.FSDP
-            AcceleratorState._shared_state["fsdp_plugin"] = plugin = FullyShardedDataParallelPlugin()
-            if self.mixed_precision != "no":
-                plugin.set_mixed_precision(self.mixed_precision)
+    from dvd.train import engine
 
-engine.Accelerator = OnCPU
-train(pickle.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2]))
-"""
+    class OnCPU(accelerate.Accelerator):
+        def __init__(self, **options: Any) -> None:
+            if "ACCELERATE_USE_DEEPSPEED" in os.environ:
+                options["cpu"] = False
+                options["kwargs_handlers"] = [InitProcessGroupKwargs(backend="gloo")]
+            super().__init__(**options)
+            if "ACCELERATE_USE_FSDP" in os.environ:
+                for shared in (AcceleratorState._shared_state, PartialState._shared_state):
+                    shared["distributed_type"] = DistributedType.FSDP
+                AcceleratorState._shared_state["fsdp_plugin"] = plugin = FullyShardedDataParallelPlugin()
+                if self.mixed_precision != "no":
+                    plugin.set_mixed_precision(self.mixed_precision)
+
+    engine.Accelerator = OnCPU  # type: ignore[misc]
+    recipe, folder = map(Path, words)
+    train(pickle.loads(recipe.read_bytes()), folder)
 
 
 def train_split(recipe: Recipe, folder: Path, name: str) -> None:
-    """Two processes under the configuration `name`."""
-    script, told = folder.parent / "split.py", folder.parent / "recipe.pickle"
-    script.write_text(SPLIT)
-    told.write_bytes(pickle.dumps(recipe))
+    """Train on two processes under the configuration `name`."""
+    pickled = folder.parent / "recipe.pickle"
+    pickled.write_bytes(pickle.dumps(recipe))
     _, environment = launch(name)
     wanted = {key: value for key, value in environment.items() if key.startswith(("ACCELERATE_", "FSDP_"))}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*command, str(script), str(told), str(folder)],
-        env={**os.environ, **wanted, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_on_two(train_in_pieces, [str(pickled), str(folder)], folder, DS_ACCELERATOR="cpu", **wanted)
 
 
 def curve(folder: Path) -> list[list[float]]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dvd.backbones.wan.sampler import sample, sample_freely
+from dvd.backbones.wan.generative import sample, sample_freely
 from dvd.backbones.wan.training import widen
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.train.tasks import interpolate, noise_and_time, velocity_loss

@@ -1,4 +1,4 @@
-"""What cannot be read is said in one line that names the file and the mend; what can be decoded of damage is kept."""
+"""Unreadable inputs raise one line that names the file and the remedy; the readable part of damaged ones is kept."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def refusal(source) -> str:
     line = str(caught.value)
     assert "\n" not in line
     assert str(source) in line
-    assert "; " in line, "the mend follows the fault"
+    assert "; " in line, "the remedy follows the fault"
     return line
 
 
-def test_missing_file(tmp_path):
+def test_a_missing_file_is_refused_with_a_suggestion(tmp_path):
     assert "no such file; check the path" in refusal(tmp_path / "absent.mp4")
     make_video(tmp_path / "holiday.mp4", 2)
     assert "did you mean holiday.mp4?" in refusal(tmp_path / "holidays.mp4")
     assert "is a URL, which is not read; download the file first" in refusal("https://example.org/clip.mp4")
 
 
-def test_folder_and_patterns_without_frames(tmp_path):
+def test_folders_and_patterns_without_frames_are_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing to see")
     assert "no images in this folder" in refusal(tmp_path)
     assert "no image matches" in refusal(tmp_path / "frame_%05d.png")
@@ -40,28 +40,28 @@ def test_folder_and_patterns_without_frames(tmp_path):
     assert "holds videos (clip.mp4), not frames" in refusal(tmp_path)
 
 
-def test_empty_file(tmp_path):
+def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "empty.mp4").write_bytes(b"")
     assert "the file is empty" in refusal(tmp_path / "empty.mp4")
 
 
 @pytest.mark.parametrize("name", ["text.mp4", "text.txt", "text.png"])
-def test_text(tmp_path, name):
+def test_text_is_refused(tmp_path, name):
     (tmp_path / name).write_text("these are words, not frames\n" * 50)
     refusal(tmp_path / name)
 
 
-def test_noise(tmp_path):
+def test_noise_is_refused(tmp_path):
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(4000))
     assert "not a video or image that FFmpeg can read" in refusal(tmp_path / "noise.mp4")
 
 
 @pytest.mark.parametrize(("name", "codec"), [("sound.mp4", "aac"), ("sound.mp3", "mp3")])
-def test_sound_only(tmp_path, name, codec):
+def test_sound_without_pictures_is_refused(tmp_path, name, codec):
     assert "has sound but no pictures" in refusal(make_sound(tmp_path / name, codec=codec))
 
 
-def test_cover_art_is_no_video(tmp_path):
+def test_cover_art_is_not_a_video(tmp_path):
     import av
 
     Image.fromarray(picture(0)).save(tmp_path / "cover.png")
@@ -81,7 +81,7 @@ def test_cover_art_is_no_video(tmp_path):
     assert "has sound but no pictures" in refusal(path)
 
 
-def test_nothing_decodable(tmp_path):
+def test_a_file_without_decodable_frames_is_refused(tmp_path):
     path = with_index_first(make_video(tmp_path / "clip.mp4", 20))
     content = path.read_bytes()
     pictures = content.index(b"mdat") + 4
@@ -89,7 +89,7 @@ def test_nothing_decodable(tmp_path):
     assert "nothing in it can be decoded" in refusal(path)
 
 
-def test_cut_before_the_index(tmp_path):
+def test_a_file_cut_before_its_index_is_refused(tmp_path):
     assert "cut off before its index" in refusal(cut(make_video(tmp_path / "clip.mp4", 40), 0.5))
 
 
@@ -106,7 +106,7 @@ def test_truncated_video_is_decoded_as_far_as_it_goes(tmp_path, caplog, name):
     assert [record.getMessage() for record in caplog.records] == video.warnings
 
 
-def test_damage_in_the_middle_is_left_out_and_counted(tmp_path):
+def test_damaged_packets_are_left_out_and_counted(tmp_path):
     path = damaged(with_index_first(make_video(tmp_path / "clip.mp4", 60, options={"g": "10"})), 0.4, 0.5)
     with open_video(path) as video:
         frames = list(video)
@@ -118,7 +118,7 @@ def test_damage_in_the_middle_is_left_out_and_counted(tmp_path):
     assert pts[-1] == 59 * 512, "the frames after the damage keep their times"
 
 
-def test_a_sound_video_has_no_warnings(tmp_path):
+def test_an_undamaged_video_has_no_warnings(tmp_path):
     for name in ("a.mp4", "a.mkv", "a.ts", "a.avi"):
         path = make_video(tmp_path / name, 30, codec="mpeg4" if name == "a.avi" else "libx264")
         with open_video(path) as video:
@@ -138,7 +138,7 @@ def test_damaged_images_in_a_folder_are_left_out(tmp_path):
         assert "shot: 2 frames could not be read and were left out" in video.warnings[0]
 
 
-def test_one_damaged_image(tmp_path):
+def test_a_damaged_image_is_refused(tmp_path):
     path = tmp_path / "cat.png"
     Image.fromarray(picture(0)).save(path)
     assert "cannot be read" in refusal(cut(path, 0.5))

@@ -1,4 +1,4 @@
-"""Frames, times and sizes of sound input, whatever it is."""
+"""Frames, times and sizes of every kind of undamaged input."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_streams_upright_uint8_frames_with_their_times(tmp_path):
     assert np.abs(first.astype(int) - picture(0)).mean() < 6
 
 
-def test_is_lazy_and_read_once(tmp_path):
+def test_frames_are_read_once_and_on_demand(tmp_path):
     path = make_video(tmp_path / "clip.mp4", 5)
     video = open_video(str(path))
     assert frame_number(next(video).rgb) == 0
@@ -70,7 +70,7 @@ def test_variable_frame_rate_keeps_its_time_stamps(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (1, 9), (47, 63), (48, 64)])
-def test_every_size(tmp_path, size):
+def test_every_size_is_read(tmp_path, size):
     path = make_video(tmp_path / "odd.mkv", 3, size=size, codec="ffv1", pix_fmt="bgr0")
     with open_video(path) as video:
         frames = list(video)
@@ -81,12 +81,12 @@ def test_every_size(tmp_path, size):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_very_short(tmp_path, count):
+def test_very_short_videos_are_read(tmp_path, count):
     path = make_video(tmp_path / "short.mp4", count)
     assert len(list(open_video(path))) == count
 
 
-def test_missing_time_stamps_are_made_up(tmp_path):
+def test_missing_time_stamps_follow_the_frame_rate(tmp_path):
     path = make_video(tmp_path / "raw.h264", 6, container_format="h264")
     with open_video(path) as video:
         step = 1 / (video.info.frame_rate * video.info.time_base)
@@ -96,7 +96,7 @@ def test_missing_time_stamps_are_made_up(tmp_path):
 @pytest.mark.parametrize(
     ("name", "codec", "pix_fmt"), [("a.avi", "mpeg4", "yuv420p"), ("a.webm", "libvpx-vp9", "yuv420p")]
 )
-def test_other_containers(tmp_path, name, codec, pix_fmt):
+def test_other_containers_are_read(tmp_path, name, codec, pix_fmt):
     path = make_video(tmp_path / name, 6, codec=codec, pix_fmt=pix_fmt)
     assert len(list(open_video(path))) == 6
 
@@ -114,7 +114,7 @@ def test_other_containers(tmp_path, name, codec, pix_fmt):
         (25, 999, range(25, 30)),
     ],
 )
-def test_start_and_end(tmp_path, start, end, numbers):
+def test_start_and_end_bound_the_frames(tmp_path, start, end, numbers):
     path = make_video(tmp_path / "clip.mp4", 30, options={"g": "7"})
     with open_video(path, start, end) as video:
         frames = list(video)
@@ -129,18 +129,18 @@ def test_a_start_in_seconds_gives_the_same_frames_in_every_container(tmp_path, n
     whole = list(open_video(path))
     part = list(open_video(path, start=0.52))
     assert [frame.pts for frame in part] == [frame.pts for frame in whole[13:]]
-    for one, other in zip(part, whole[13:], strict=True):
-        np.testing.assert_array_equal(one.rgb, other.rgb)
+    for frame, expected in zip(part, whole[13:], strict=True):
+        np.testing.assert_array_equal(frame.rgb, expected.rgb)
 
 
 @pytest.mark.parametrize("start", [99, 99.0])
-def test_start_beyond_the_end(tmp_path, start):
+def test_a_start_beyond_the_end_is_refused(tmp_path, start):
     path = make_video(tmp_path / "clip.mp4", 12)
     with pytest.raises(InputError, match=r"no frame lies in --start .* it has 12 \(0.48 s\)"):
         open_video(path, start=start)
 
 
-def test_one_image(tmp_path):
+def test_a_single_image_is_read(tmp_path):
     path = tmp_path / "cat.png"
     Image.fromarray(picture(0)).save(path)
     with open_video(path) as video:
@@ -166,7 +166,7 @@ def test_exif_orientation_is_applied(tmp_path):
     np.testing.assert_array_equal(next(open_video(tmp_path / "phone.png")).rgb, np.rot90(picture(0), -1))
 
 
-def test_folder_in_natural_order_without_what_is_no_image(tmp_path):
+def test_a_folder_is_read_in_natural_order_without_other_files(tmp_path):
     folder = tmp_path / "shot"
     folder.mkdir()
     for index in range(12):
@@ -185,7 +185,7 @@ def test_folder_in_natural_order_without_what_is_no_image(tmp_path):
 
 
 @pytest.mark.parametrize(("pattern", "numbers"), [("shot_%03d.png", [0, 1, 2, 12]), ("shot_*.png", [0, 1, 2, 12])])
-def test_patterns(tmp_path, pattern, numbers):
+def test_patterns_choose_frames(tmp_path, pattern, numbers):
     folder = tmp_path / "odd [name]"
     folder.mkdir()
     for index in numbers:
@@ -223,7 +223,7 @@ def test_a_size_that_changes_is_fitted_to_the_first(tmp_path):
     assert np.abs(frames[2].rgb.astype(int) - picture(2)).mean() < 3
 
 
-def test_a_video_whose_size_changes(tmp_path):
+def test_frames_of_a_video_with_changing_size_are_resized(tmp_path):
     small = make_video(tmp_path / "1.h264", 4, container_format="h264")
     large = make_video(tmp_path / "2.h264", 4, size=(96, 128), container_format="h264")
     path = tmp_path / "both.h264"

@@ -1,4 +1,4 @@
-"""Picture files of every kind: the whole picture, all frames of it, upright, in the right brightness."""
+"""Picture files of every kind are read whole, with all frames, upright and in the right brightness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from synth import cut, frame_number, make_video, picture
 
 from dvd.errors import InputError
 from dvd.video import open_video
-from dvd.video.kinds import picture_kind
+from dvd.video.picture_files import picture_kind
 
 GRAY = picture(0)[..., 0]
 
@@ -35,7 +35,7 @@ def difference(path, expected: np.ndarray) -> int:
 
 
 def encode(path: Path, codec: str, values: np.ndarray, form: str, stored: str) -> Path:
-    """One picture through FFmpeg, for what Pillow cannot write."""
+    """Write one picture through FFmpeg, for formats that Pillow cannot write."""
     with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
         stream = container.add_stream(codec, rate=1)
         stream.height, stream.width = values.shape[:2]
@@ -47,7 +47,7 @@ def encode(path: Path, codec: str, values: np.ndarray, form: str, stored: str) -
 
 
 def tiff(path: Path, pages: list[np.ndarray], order: str = "<", **tags: int) -> Path:
-    """An uncompressed TIFF of pages `H W` or `H W C`; `tags` as t274=6 override or add."""
+    """Write an uncompressed TIFF of pages `H W` or `H W C`; `tags`, such as t274=6, override or add."""
     content = bytearray((b"II*\0" if order == "<" else b"MM\0*") + bytes(4))
     link = 4
     for values in pages:
@@ -60,12 +60,12 @@ def tiff(path: Path, pages: list[np.ndarray], order: str = "<", **tags: int) -> 
         form = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
         forms_at = len(content)
         content += struct.pack(f"{order}{channels}H", *[form] * channels)
-        found = {256: values.shape[1], 257: values.shape[0], 259: 1, 262: 2 if channels == 3 else 1, 273: start}
-        found |= {277: channels, 278: values.shape[0], 279: len(data)}
-        found |= {int(name[1:]): value for name, value in tags.items()}
+        values_by_tag = {256: values.shape[1], 257: values.shape[0], 259: 1, 262: 2 if channels == 3 else 1, 273: start}
+        values_by_tag |= {277: channels, 278: values.shape[0], 279: len(data)}
+        values_by_tag |= {int(name[1:]): value for name, value in tags.items()}
         content += bytes(len(content) % 2)
         struct.pack_into(f"{order}I", content, link, len(content))
-        entries = {tag: (4, 1, struct.pack(f"{order}I", value)) for tag, value in found.items()}
+        entries = {tag: (4, 1, struct.pack(f"{order}I", value)) for tag, value in values_by_tag.items()}
         for tag, at, value in ((258, bits_at, 8 * values.dtype.itemsize), (339, forms_at, form)):
             inline = struct.pack(f"{order}H2x", value) if channels == 1 else struct.pack(f"{order}I", at)
             entries[tag] = (3, channels, inline)
@@ -86,7 +86,7 @@ needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow 
 
 @needs_avif
 @pytest.mark.parametrize("name", ["photo.avif", "photo.heic", "photo", "photo.mp4"])
-def test_avif_is_known_by_its_content(tmp_path, name):
+def test_avif_is_recognised_by_its_content(tmp_path, name):
     Image.fromarray(picture(0, 64, 96)).save(tmp_path / name, format="AVIF", quality=95)
     assert picture_kind(tmp_path / name) == "avif"
     assert difference(tmp_path / name, picture(0, 64, 96)) < 20
@@ -100,7 +100,7 @@ def heif(path: Path, major: bytes, *brands: bytes) -> Path:
 
 @pytest.mark.parametrize("name", ["photo.heic", "photo.heif", "photo.jpg", "photo.mp4"])
 @pytest.mark.parametrize("brands", [(b"heic", b"mif1", b"heic"), (b"mif1", b"miaf", b"heic"), (b"msf1", b"hevc")])
-def test_heic_is_refused_whatever_its_name_rather_than_read_in_tiles(tmp_path, monkeypatch, name, brands):
+def test_heic_is_refused_under_any_name_instead_of_being_read_in_tiles(tmp_path, monkeypatch, name, brands):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.setattr("dvd.video.picture_files.find_spec", lambda _: None)
     with pytest.raises(InputError) as caught:
@@ -133,20 +133,20 @@ def test_heic_is_read_where_pillow_heif_is_installed(tmp_path, monkeypatch):
 
 
 @needs_avif
-def test_avif_where_pillow_is_too_old_for_it(tmp_path, monkeypatch):
+def test_avif_is_refused_where_pillow_is_too_old(tmp_path, monkeypatch):
     Image.fromarray(picture(0)).save(tmp_path / "a.avif")
     monkeypatch.setattr(features, "check", lambda _: False)
     with pytest.raises(InputError, match=r"AVIF needs Pillow 11\.3 or newer: pip install -U pillow"):
         open_video(tmp_path / "a.avif")
 
 
-def test_a_video_is_no_photo(tmp_path):
+def test_a_video_is_not_read_as_a_photo(tmp_path):
     assert picture_kind(make_video(tmp_path / "clip.mp4", 2)) is None
     with pytest.raises(InputError, match="not an image but a video; rename it"):
         open_video(make_video(tmp_path / "clip.mp4", 2).rename(tmp_path / "clip.png"))
 
 
-def test_a_motion_photo_says_that_its_video_is_left_out(tmp_path):
+def test_the_video_of_a_motion_photo_is_left_out_with_a_warning(tmp_path):
     path = tmp_path / "PXL_1.MP.jpg"
     Image.fromarray(picture(0)).save(path, quality=95, xmp=b'<x:xmpmeta GCamera:MotionPhoto="1"/>')
     with path.open("ab") as file:
@@ -206,14 +206,14 @@ def test_gif_times_are_right_and_a_gif_of_one_picture_is_an_image(tmp_path):
     assert only_frame(tmp_path / "one.gif").shape == (48, 64, 3)
 
 
-def test_gif_frames_that_only_change_a_part_are_whole(tmp_path):
+def test_gif_frames_that_change_only_a_part_are_whole(tmp_path):
     canvas = Image.new("P", (64, 48), 0)
     canvas.putpalette([40, 40, 40, 250, 250, 250])
     pictures = []
     for index in range(3):
-        each = canvas.copy()
-        each.paste(1, (20 * index, 10, 20 * index + 10, 20))
-        pictures.append(each)
+        moved = canvas.copy()
+        moved.paste(1, (20 * index, 10, 20 * index + 10, 20))
+        pictures.append(moved)
     pictures[0].save(tmp_path / "box.gif", save_all=True, append_images=pictures[1:], duration=100, disposal=2)
     with open_video(tmp_path / "box.gif") as video:
         for index, frame in enumerate(video):
@@ -231,7 +231,7 @@ def test_even_durations_give_an_exact_rate_and_no_drift(tmp_path, duration, rate
         assert [frame.pts for frame in video] == [round(index * 1000 / rate) for index in range(30)]
 
 
-def test_the_default_picture_of_an_apng_is_no_frame(tmp_path):
+def test_the_default_picture_of_an_apng_is_not_a_frame(tmp_path):
     path = save_film(tmp_path / "a.png", default_image=True, duration=50)
     assert [frame_number(frame.rgb) for frame in open_video(path)] == [1, 2, 3]
 
@@ -265,7 +265,7 @@ def test_tiff_thumbnails_are_left_out(tmp_path):
         assert video.warnings == ["a.tif: 1 of its 2 pages are thumbnails or masks and are left out"]
 
 
-def test_further_views_of_an_mpo_are_no_frames(tmp_path):
+def test_further_views_of_an_mpo_are_not_frames(tmp_path):
     for name in ("stereo.mpo", "phone.jpg"):
         path = tmp_path / name
         view = Image.fromarray(picture(0))
@@ -277,7 +277,7 @@ def test_further_views_of_an_mpo_are_no_frames(tmp_path):
             assert video.warnings == [f"{name}: it holds 2 pictures (MPO); the main one is read"]
 
 
-def test_animations_in_a_folder_give_their_first_pictures_and_say_so(tmp_path):
+def test_animations_in_a_folder_give_their_first_pictures_with_a_warning(tmp_path):
     folder = tmp_path / "shot"
     folder.mkdir()
     for index in range(3):
@@ -301,7 +301,7 @@ def test_twelve_bits_in_sixteen_bit_colours_are_not_black(tmp_path, name, codec,
         assert "read as 12 bits" in video.warnings[0]
 
 
-def test_sixteen_bit_alpha_lies_over_black(tmp_path):
+def test_sixteen_bit_transparency_is_read_over_black(tmp_path):
     alpha = np.full((48, 64, 1), 51)
     alpha[:, :32] = 255
     for name, factor, guesses in (("a.png", 257, 0), ("twelve.png", 16, 1)):
@@ -337,7 +337,7 @@ def test_sixteen_bit_tiff_of_both_byte_orders(tmp_path, order, channels):
     assert difference(tiff(tmp_path / "a.tif", [values.astype(np.uint16) * 257], order), values) == 0
 
 
-def test_tiff_whose_zero_is_white(tmp_path):
+def test_tiff_with_zero_as_white(tmp_path):
     values = 65535 - GRAY.astype(np.uint16) * 257
     assert difference(tiff(tmp_path / "a.tif", [values], t262=0), GRAY) == 0
 
@@ -353,18 +353,18 @@ def test_tiff_whose_zero_is_white(tmp_path):
     ],
     ids=["uint32", "int16", "float to 255", "float to 1", "float colour"],
 )
-def test_other_numbers_in_a_tiff(tmp_path, values):
+def test_tiff_of_other_number_types(tmp_path, values):
     expected = picture(0) if values.ndim == 3 else GRAY
     assert difference(tiff(tmp_path / "a.tif", [values]), expected) <= 1
 
 
-def test_half_floats_in_a_tiff_are_refused_and_not_read_as_integers(tmp_path):
+def test_half_floats_in_a_tiff_are_refused_instead_of_being_read_as_integers(tmp_path):
     with pytest.raises(InputError, match="half floats; save it with 32 bits"):
         open_video(tiff(tmp_path / "a.tif", [(GRAY / 255).astype(np.float16)]))
 
 
 @pytest.mark.parametrize(("magic", "values"), [(b"P5", GRAY), (b"P6", picture(0))])
-def test_a_pnm_that_names_its_white_is_no_guess(tmp_path, magic, values):
+def test_the_white_named_by_a_pnm_is_used(tmp_path, magic, values):
     for name, white, shift, warnings in (("a.pnm", 1023, 4, 0), ("b.pnm", 65535, 16, 1), ("c.pnm", 65535, 257, 0)):
         stored = (values.astype(np.uint16) * shift).astype(">u2")
         path = tmp_path / name
@@ -374,9 +374,9 @@ def test_a_pnm_that_names_its_white_is_no_guess(tmp_path, magic, values):
             assert len(video.warnings) == warnings
 
 
-def test_a_jpeg2000_of_twelve_bits_is_no_guess(tmp_path):
+def test_the_bit_depth_named_by_a_jpeg2000_is_used(tmp_path):
     path = encode(tmp_path / "a.jp2", "jpeg2000", GRAY.astype(np.uint16) * 4, "gray12le", "gray12le")
-    assert only_frame(path).max() < 70, "it is dark, and says that it has 12 bits"
+    assert only_frame(path).max() < 70, "it is dark, and its header names 12 bits"
     with open_video(path) as video:
         assert video.warnings == []
 
@@ -409,7 +409,7 @@ def test_transparency_of_gray_and_of_palettes(tmp_path, mode):
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
-def test_a_fully_transparent_picture_is_told(tmp_path, depth):
+def test_a_fully_transparent_picture_gives_a_warning(tmp_path, depth):
     values = np.dstack([picture(0), np.zeros((48, 64))]).astype(depth)
     path = tmp_path / "clear.png"
     if depth is np.uint8:

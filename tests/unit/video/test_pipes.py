@@ -1,4 +1,4 @@
-"""Inputs that can be read only once work and never hang; what is no file is refused at once."""
+"""Inputs that can be read only once work and never hang; sockets and devices are refused at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dvd.video import open_video, pipes, readable_again
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path, monkeypatch) -> Path:
-    """Where copies lie."""
+    """Return the folder of temporary copies."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -42,7 +42,7 @@ def test_a_named_pipe_is_read_and_its_copy_removed(tmp_path, temporary):
     assert list(temporary.iterdir()) == []
 
 
-def test_a_copy_serves_several_readings(tmp_path):
+def test_a_copy_can_be_read_several_times(tmp_path):
     again = readable_again(pipe_from(make_video(tmp_path / "clip.mkv", 5).read_bytes(), tmp_path / "pipe.mkv"))
     for _ in range(2):
         with open_video(again) as video:
@@ -65,7 +65,7 @@ def test_a_pipe_that_nobody_writes_into_is_refused(tmp_path, temporary, monkeypa
     assert list(temporary.iterdir()) == []
 
 
-def test_an_empty_pipe_and_one_without_a_video(tmp_path, temporary):
+def test_a_pipe_without_a_video_is_refused(tmp_path, temporary):
     with pytest.raises(InputError, match="nothing came out of it"):
         open_video(pipe_from(b"", tmp_path / "empty"))
     with pytest.raises(InputError, match=r"words.*: not a video"):

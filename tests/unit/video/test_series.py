@@ -1,4 +1,4 @@
-"""Which pictures of a folder belong together, by their names alone."""
+"""Pictures of a folder are sorted into series by their names alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def refusal(*names: str) -> str:
     return line
 
 
-def test_numbers_and_times_are_those_of_the_names():
+def test_numbers_and_times_follow_the_names():
     found = series(*numbered("shot_{:04d}.png", (1003, 1001, 1002)))
     assert [path.name for path in found.paths] == ["shot_1001.png", "shot_1002.png", "shot_1003.png"]
     assert found.pts == (0, 1, 2)
@@ -37,7 +37,7 @@ def test_numbers_and_times_are_those_of_the_names():
     assert found.notes == ()
 
 
-def test_a_gap_keeps_its_time_and_is_told():
+def test_a_gap_keeps_its_time_and_is_noted():
     found = series(*numbered("shot_{:04d}.png", (1001, 1002, 1003, 1007, 1008, 1010)))
     assert found.pts == (0, 1, 2, 6, 7, 9)
     assert found.numbers.facts()["missing"] == [[1004, 1006], [1009, 1009]]
@@ -59,7 +59,7 @@ def test_numbers_in_even_steps_have_no_gaps():
     assert "steps of 5" in found.notes[0]
 
 
-def test_numbers_that_cannot_count_frames_keep_their_names_but_not_their_distances():
+def test_numbers_far_apart_stay_in_names_but_do_not_set_times():
     found = series("1403636579763555584.png", "1403636579813555456.png", "1403636579863555999.png")
     assert found.pts == (0, 1, 2)
     assert found.numbers.text(1) == "1403636579813555456"
@@ -71,7 +71,7 @@ def test_the_number_is_the_one_that_varies():
     assert found.numbers.text(0) == "07"
 
 
-def test_time_stamps_with_a_fraction_are_no_frame_numbers():
+def test_time_stamps_with_a_fraction_are_not_frame_numbers():
     names = ["1305031102.175304.png", "1305031102.211214.png", "1305031103.043264.png"]
     found = series(*names)
     assert [path.name for path in found.paths] == names
@@ -91,7 +91,7 @@ def test_time_stamps_with_a_fraction_are_no_frame_numbers():
         ("{:04d}.png", "{:04d}_mask.png", ("%04d.png", "*_mask.png")),
     ],
 )
-def test_two_series_are_refused_and_each_ones_pattern_is_offered(first, second, offers):
+def test_two_series_are_refused_with_a_pattern_for_each(first, second, offers):
     names = numbered(first, range(4)) + numbered(second, range(4))
     line = refusal(*names)
     assert line.startswith("shots: holds 2 kinds of pictures (4 like ")
@@ -100,7 +100,7 @@ def test_two_series_are_refused_and_each_ones_pattern_is_offered(first, second, 
     assert "'shots/*' for all" in line
 
 
-def test_a_pattern_takes_all_that_it_matches_and_says_so():
+def test_a_pattern_takes_all_matches_with_a_note():
     found = series("0_color.png", "0_depth.png", "1_color.png", "1_depth.png", pattern=True)
     assert len(found.paths) == 4
     assert "2 kinds of names (0_color.png, 0_depth.png)" in found.notes[0]
@@ -112,7 +112,7 @@ def test_single_pictures_beside_a_series_are_left_out_and_named():
     assert found.notes == ("left out, because not named like the other 8 pictures: 0003.jpg, cover.jpg",)
 
 
-def test_endings_may_change_within_a_series():
+def test_a_series_may_mix_endings():
     found = series("0001.png", "0002.PNG", "0003.jpg", "0004.jpeg")
     assert len(found.paths) == 4
     assert found.notes == ()
@@ -125,11 +125,11 @@ def test_names_without_a_numbering_are_read_in_their_order():
     assert "no one numbering" in found.notes[0]
 
 
-def test_one_number_twice_is_refused():
+def test_a_repeated_number_is_refused():
     assert "1.png and 01.png have the same number" in refusal("1.png", "01.png", "2.png")
 
 
-def test_shots_after_each_other_are_one_film():
+def test_consecutive_shots_are_one_series():
     names = [f"s{shot}_{frame:03d}.png" for shot, frames in ((1, range(5)), (2, range(3, 8))) for frame in frames]
     found = series(*names)
     assert [path.name for path in found.paths] == names

@@ -1,4 +1,4 @@
-"""Times of frames whose stamps are missing, repeated, out of order or of several clocks."""
+"""Times of frames with missing, repeated or unordered stamps, or stamps of several clocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEP, GAP = 40, 10_000
 
 
 def times(stamps: Sequence[int | None], timeline: Timeline | None = None, jumped: list[int] | None = None) -> list[int]:
-    """Shown times of frames with these stamps at 25 frames a second, in milliseconds."""
+    """Return the times of frames with these stamps at 25 frames per second, in milliseconds."""
     raws = [Raw(stamp, lambda: np.empty(0)) for stamp in stamps]
     seen = jumped if jumped is not None else []
     pairs = list(timed(raws, 0, STEP, GAP, timeline or Timeline(), seen.append))
@@ -31,7 +31,7 @@ def times(stamps: Sequence[int | None], timeline: Timeline | None = None, jumped
     return shown
 
 
-def test_sound_stamps_stay():
+def test_correct_stamps_are_kept():
     assert times([0, 40, 85, 90, 3000, 3040]) == [0, 40, 85, 90, 3000, 3040]
 
 
@@ -47,7 +47,7 @@ def test_repeated_stamps_are_spread_and_errors_do_not_add_up():
     assert times([0, 0, 0, 120]) == [0, 40, 80, 120]
 
 
-def test_a_stamp_that_steps_back_or_is_wild_costs_nothing_behind_it():
+def test_one_wrong_stamp_does_not_change_later_times():
     assert times([0, 40, 20, 120, 160]) == [0, 40, 80, 120, 160]
     assert times([0, 40, 9_999_999, 120, 160]) == [0, 40, 80, 120, 160]
     assert times([0, 40, None, 120, 160]) == [0, 40, 80, 120, 160]
@@ -60,18 +60,18 @@ def test_a_clock_too_coarse_for_the_frames_is_followed():
     assert max(abs(time - 1000 * index / 60) for index, time in enumerate(shown)) < 1
 
 
-def test_stamps_that_all_are_the_same_count_for_nothing():
+def test_identical_stamps_are_ignored():
     assert times([7] * 20) == [7 + 40 * index for index in range(20)]
 
 
-def test_guesses_that_went_ahead_are_caught_up_with():
+def test_the_clock_catches_up_with_guessed_times():
     stamps = [0, 40, *[None] * 10, 160, 200, 240, *range(280, 2000, 40)]
     shown = times(stamps)
     assert shown[-1] == stamps[-1]
 
 
 @pytest.mark.parametrize("first", [0, 20_000, -50_000])
-def test_a_clock_that_begins_anew_or_leaps_is_joined_on(first):
+def test_a_clock_that_restarts_or_leaps_is_joined(first):
     timeline, jumped = Timeline(), []
     stamps = [*range(4000, 4400, 40), *range(first, first + 400, 40)]
     assert times(stamps, timeline, jumped) == list(range(4000, 4800, 40))
@@ -85,7 +85,7 @@ def test_clips_shorter_than_a_second_are_joined_too():
     assert timeline.jumps == [ClockJump(0, 480), ClockJump(0, 960)]
 
 
-def test_joined_broadcast_streams_stay_whole_and_one_line_says_so(tmp_path):
+def test_joined_broadcast_streams_are_read_whole_with_one_warning(tmp_path):
     part = make_video(tmp_path / "part.ts", 30)
     path = tmp_path / "joined.ts"
     path.write_bytes(part.read_bytes() * 3)
@@ -120,7 +120,7 @@ class Stamped:
             yield Raw(stamp, partial(picture, index))
 
 
-def test_frames_without_stamps_have_the_rate_that_the_pictures_say(tmp_path):
+def test_frames_without_stamps_follow_the_rate_in_the_stream(tmp_path):
     path = make_video(tmp_path / "raw.h264", 6, rate=Fraction(30000, 1001), container_format="h264")
     with open_video(path) as video:
         assert video.info.frame_rate == Fraction(30000, 1001)

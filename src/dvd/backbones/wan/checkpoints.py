@@ -1,4 +1,4 @@
-"""Checkpoints ⇄ networks: any spelling, LoRA merged on the way in, nothing missing, nothing left over.
+"""Checkpoints ⇄ networks: any spelling of the names, LoRA merged on loading, every key accounted for.
 
 The network is built without memory and filled one tensor at a time, so loading takes the weights plus one tensor.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from dvd.backbones.blueprint import blueprint
-from dvd.backbones.wan.names import rename, table_for
+from dvd.backbones.wan.names import MARKS, network_of, rename, table_for
 from dvd.backbones.wan.sizes import transformer_config, vae_config
 from dvd.backbones.wan.transformer import WanTransformer
 from dvd.backbones.wan.vae import WanVAE
 from dvd.backbones.wan.weights import Shape, Weights, few, refuse
 from dvd.errors import ModelError, OutputError
+from dvd.files import make_aside, why_refused
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +32,13 @@ Adapters = Mapping[str, tuple[Tensor, Tensor]]
 """Module path → LoRA's A `rank in` and B `out rank`."""
 
 RELEASE_PREFIX = "pipe.dit."
-FITTING = "use a complete checkpoint that fits its config.json"
-_MARKS = {
-    "transformer": ("patch_embedding.weight",),
-    "vae": ("decoder.conv1.weight", "decoder.conv_in.weight"),
-}
-_LORA = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight")
+MISMATCH_ADVICE = "use a complete checkpoint that fits its config.json"
+_LORA_NAME = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight")
 
 
 @dataclass
 class Stored:
-    """Where one parameter lies in a file: its own name there and, if LoRA is unmerged, those of A and B."""
+    """The names of one parameter in a file: its own and, if LoRA is unmerged, those of A and B."""
 
     base: list[str] = field(default_factory=list)
     lora: dict[str, str] = field(default_factory=dict)
@@ -52,17 +48,6 @@ class Stored:
         return [*self.base, *self.lora.values()]
 
 
-def part_in(names: Iterable[str]) -> tuple[str, str] | None:
-    """Which network a file's names are those of, "transformer" or "vae", and the prefix before them."""
-    for part, marks in _MARKS.items():
-        for name in names:
-            for mark in marks:
-                prefix = name.removesuffix(mark)
-                if name.endswith(mark) and (not prefix or prefix.endswith(".")):
-                    return part, prefix
-    return None
-
-
 def load_transformer(
     weights: Weights,
     given: Mapping[str, Any] | None = None,
@@ -70,11 +55,11 @@ def load_transformer(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> WanTransformer:
-    """The transformer in `weights`, LoRA merged in float32: W + alpha / rank · B A.
+    """Load the transformer in `weights` and merge its LoRA in float32: W + alpha / rank · B A.
 
-    `given` are sizes from a configuration file, in the original's terms or diffusers'; what it does not say is
-    inferred. `lora` may hold `alpha` (default: the rank) and `rank`. ModelError names keys that are missing, unknown,
-    of another shape or not finite.
+    `given` are sizes from a configuration file, in the original's terms or diffusers'; the others are inferred. `lora`
+    may hold `alpha` (default: the rank) and `rank`. Raise ModelError with the keys that are missing, unknown, of
+    another shape or not finite.
     """
     stored, network = _outline(weights, given or {})
     return _fill(network, stored, weights, lora or {}, torch.device(device), dtype)
@@ -87,7 +72,7 @@ def load_unmerged(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> tuple[WanTransformer, Adapters]:
-    """As `load_transformer`, but LoRA stays outside, its A and B as the file has them: alpha is not in them yet."""
+    """Load as `load_transformer`, but return LoRA apart, A and B as stored, not yet scaled by alpha."""
     stored, network = _outline(weights, given or {})
     _fill(network, stored, weights, lora or {}, torch.device(device), dtype, merge=False)
     adapters, broken = {}, []
@@ -106,7 +91,7 @@ def load_vae(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> WanVAE:
-    """The video autoencoder in `weights`; as `load_transformer`."""
+    """Load the video autoencoder in `weights`; arguments and errors as `load_transformer`."""
     stored = locate(weights, "vae")
     config = vae_config(_base_shapes(stored, weights), given or {}, weights.path)
     with blueprint():
@@ -115,28 +100,28 @@ def load_vae(
 
 
 def save_release(state: Mapping[str, Tensor], path: Path, lora: Adapters | None = None) -> None:
-    """Writes a transformer's state (our names) as the release does: under `pipe.dit.`, `lora` unmerged beside its base.
+    """Write a transformer's state (our names) in the release's names, `lora` unmerged beside its base.
 
-    Without `lora` the file holds merged weights. OutputError where it cannot be written; nothing half-written stays.
+    Without `lora` the file holds merged weights. Raise OutputError where the disk refuses; no half file is left.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    partial = path.with_name(path.name + ".partial")
     tensors = {name: tensor.detach().contiguous() for name, tensor in release_state(state, lora or {}).items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, str(partial))
-        partial.replace(path)
+        aside = make_aside(path)
+        try:
+            save_file(tensors, str(aside))
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path}: cannot be written ({error}); choose another place or make room") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
+        raise OutputError(f"{path}: {why_refused(error)}") from error
 
 
 def release_state(state: Mapping[str, Tensor], lora: Adapters) -> dict[str, Tensor]:
-    """A transformer's state in the release's names."""
+    """Return a transformer's state in the release's names: under `pipe.dit.`, as PEFT calls base and adapters."""
     named = {}
     for name, tensor in state.items():
         module, _, leaf = name.rpartition(".")
@@ -148,19 +133,18 @@ def release_state(state: Mapping[str, Tensor], lora: Adapters) -> dict[str, Tens
 
 
 def locate(weights: Weights, part: str) -> dict[str, Stored]:
-    """Parameter in our names → where it lies in the file, whatever its prefix and spelling."""
-    found = part_in(weights.shapes)
-    if found is None or found[0] != part:
-        raise ModelError(f"{weights.path}: no {part} in it, which has {_MARKS[part][0]}; give weights of Wan2.1 or DVD")
-    prefix = found[1]
+    """Return parameter in our names → its names in the file, whatever their prefix and spelling."""
+    network, prefix = network_of(weights.shapes) or ("", "")
+    if network != part:
+        raise ModelError(f"{weights.path}: no {part} in it, which has {MARKS[part][0]}; give weights of Wan2.1 or DVD")
     plain = {name: name[len(prefix) :] for name in weights.shapes if name.startswith(prefix)}
-    _pass_over_siblings(weights, prefix)
+    _check_siblings(weights, prefix)
 
     table = table_for(plain.values(), part)
     stored: dict[str, Stored] = {}
     for name, short in plain.items():
         ours = rename(short, table)
-        adapter = _LORA.fullmatch(ours)
+        adapter = _LORA_NAME.fullmatch(ours)
         if adapter:
             stored.setdefault(f"{adapter['module']}.weight", Stored()).lora[adapter["side"]] = name
         else:
@@ -172,25 +156,25 @@ def locate(weights: Weights, part: str) -> dict[str, Stored]:
 
 
 def with_lora(weight: Tensor, down: Tensor, up: Tensor, scale: float) -> Tensor:
-    """W + scale · B A in float32, a new tensor: A is `down`, B is `up`, scale is alpha / rank."""
+    """Return W + scale · B A in float32, a new tensor: A is `down`, B is `up`, scale is alpha / rank."""
     return weight.float().addmm(up.float(), down.float(), alpha=scale)
 
 
 def _outline(weights: Weights, given: Mapping[str, Any]) -> tuple[dict[str, Stored], WanTransformer]:
-    """Where everything lies in the file, and the network that it fits, without memory."""
+    """Return the names in the file, and the network that they fit, without memory."""
     stored = locate(weights, "transformer")
     config = transformer_config(_base_shapes(stored, weights), given, weights.path)
     with blueprint():
         return stored, WanTransformer(config)
 
 
-def _pass_over_siblings(weights: Weights, prefix: str) -> None:
-    """The release's trainer saves its pipeline; only what lies beside the transformer there may be passed over."""
+def _check_siblings(weights: Weights, prefix: str) -> None:
+    """Raise ModelError for tensors outside the network, unless they are the rest of the release's pipeline."""
     others = [name for name in weights.shapes if not name.startswith(prefix)]
     strangers = [name for name in others if prefix != RELEASE_PREFIX or not name.startswith("pipe.")]
     refuse(weights.path, "use a checkpoint that holds one network", unknown_keys=strangers)
     if others:
-        log.info("%s: passing over %d tensors beside the transformer", weights.path, len(others))
+        log.info("%s: ignoring %d tensors beside the transformer", weights.path, len(others))
 
 
 def _base_shapes(stored: Mapping[str, Stored], weights: Weights) -> dict[str, Shape]:
@@ -206,11 +190,11 @@ def _fill(
     dtype: torch.dtype,
     merge: bool = True,
 ) -> Network:
-    """Gives every parameter its values, in the order of the file."""
-    _compare(dict(network.state_dict()), stored, weights)
+    """Give every parameter its values, in the order of the file."""
+    _check_keys(dict(network.state_dict()), stored, weights)
     _check_lora(stored, weights, lora)
-    _make_room(network, device, dtype)
-    if device.type == "meta":  # asked for names and shapes alone
+    _allocate(network, device, dtype)
+    if device.type == "meta":  # names and shapes suffice
         return network.eval()
     broken = []
     for name, entry in stored.items():
@@ -223,34 +207,34 @@ def _fill(
     return network.eval()
 
 
-def _make_room(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Memory for all parameters at once: temporary tensors between lasting ones would leave holes in it."""
+def _allocate(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Allocate all parameters at once: temporary tensors between lasting ones would fragment the memory."""
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):
-            room = torch.empty(parameter.shape, device=device, dtype=dtype)
-            setattr(module, name, nn.Parameter(room, requires_grad=False))
+            values = torch.empty(parameter.shape, device=device, dtype=dtype)
+            setattr(module, name, nn.Parameter(values, requires_grad=False))
 
 
-def _compare(wanted: Mapping[str, Tensor], stored: Mapping[str, Stored], weights: Weights) -> None:
-    """Refuses keys that are missing or unknown, and shapes that differ."""
+def _check_keys(parameters: Mapping[str, Tensor], stored: Mapping[str, Stored], weights: Weights) -> None:
+    """Raise ModelError for keys that are missing or unknown, and for shapes that differ."""
     whole = {name for name, entry in stored.items() if entry.base and len(entry.lora) in (0, 2)}
-    missing = [name for name in wanted if name not in whole]
-    unknown = [name for key, entry in stored.items() if key not in wanted for name in entry.names]
-    refuse(weights.path, FITTING, keys_missing=missing, unknown_keys=unknown)
+    missing = [name for name in parameters if name not in whole]
+    unknown = [name for key, entry in stored.items() if key not in parameters for name in entry.names]
+    refuse(weights.path, MISMATCH_ADVICE, keys_missing=missing, unknown_keys=unknown)
 
     wrong = []
-    for name, parameter in wanted.items():
+    for name, parameter in parameters.items():
         entry, shape = stored[name], tuple(parameter.shape)
         expected = {entry.base[0]: shape}
         if entry.lora:
             rank = _rank(entry, weights)
             expected |= {entry.lora["A"]: (rank, *shape[1:]), entry.lora["B"]: (*shape[:1], rank)}
         wrong += [
-            f"{key} is {weights.shapes[key]}, not {wish}"
-            for key, wish in expected.items()
-            if weights.shapes[key] != wish
+            f"{key} is {weights.shapes[key]}, not {size}"
+            for key, size in expected.items()
+            if weights.shapes[key] != size
         ]
-    refuse(weights.path, FITTING, wrong_shapes=wrong)
+    refuse(weights.path, MISMATCH_ADVICE, wrong_shapes=wrong)
 
 
 def _check_lora(stored: Mapping[str, Stored], weights: Weights, lora: Mapping[str, Any]) -> None:
@@ -271,12 +255,12 @@ def _rank(entry: Stored, weights: Weights) -> int:
 
 
 def _merged(base: Tensor, entry: Stored, weights: Weights, alpha: float | None, device: torch.device) -> Tensor:
-    """One parameter with its LoRA added."""
+    """Return one parameter with its LoRA added."""
     down, up = (weights.read(entry.lora[side]).to(device) for side in "AB")
     rank = len(down)
     return with_lora(base.to(device), down, up, (rank if alpha is None else alpha) / rank)
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    low, high = tensor.aminmax()  # carries NaN through, and takes no memory
+    low, high = tensor.aminmax()  # passes NaN on, and needs no memory of the tensor's size
     return math.isfinite(low.item()) and math.isfinite(high.item())

@@ -1,8 +1,8 @@
 """Two spellings of the same parameters: the original's, which are ours, and diffusers'.
 
 A table pairs module paths, ours first; renaming replaces the longest path that a name begins with and keeps the rest,
-so that `.weight`, `.base_layer.weight` and `.lora_A.default.weight` all travel. Every table is one to one, so its
-inverse is the way back.
+so that `.weight`, `.base_layer.weight` and `.lora_A.default.weight` are kept. Every table is one to one and has an
+inverse.
 """
 
 from __future__ import annotations
@@ -40,9 +40,26 @@ _RESIDUAL = {
 }
 _HALVES = {"encoder": "downsamples", "decoder": "upsamples"}
 
+MARKS = {
+    "transformer": ("patch_embedding.weight",),
+    "vae": ("decoder.conv1.weight", "decoder.conv_in.weight"),
+}
+"""Names of parameters that only this network has, in either spelling."""
+
+
+def network_of(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the network that has these parameters, "transformer" or "vae", and the prefix of its names."""
+    for network, marks in MARKS.items():
+        for name in names:
+            for mark in marks:
+                prefix = name.removesuffix(mark)
+                if name.endswith(mark) and (not prefix or prefix.endswith(".")):
+                    return network, prefix
+    return None
+
 
 def transformer_table(num_layers: int) -> Table:
-    """Every module of the transformer."""
+    """Return the table of the transformer's modules."""
     blocks = {
         f"blocks.{index}.{ours}": f"blocks.{index}.{theirs}"
         for index in range(num_layers)
@@ -52,7 +69,7 @@ def transformer_table(num_layers: int) -> Table:
 
 
 def vae_table(num_res_blocks: int, num_levels: int) -> Table:
-    """Every module of the video autoencoder: its layers are numbered through, diffusers' decoder is nested by level."""
+    """Return the table of the autoencoder's modules: our layers are numbered, diffusers nests its decoder by level."""
     table = {"conv1": "quant_conv", "conv2": "post_quant_conv"}
     for half in _HALVES:
         table |= {
@@ -78,12 +95,12 @@ def vae_table(num_res_blocks: int, num_levels: int) -> Table:
 
 
 def inverse(table: Table) -> Table:
-    """The way back."""
+    """Return the table from the other spelling to this one."""
     return {theirs: ours for ours, theirs in table.items()}
 
 
 def rename(name: str, table: Table) -> str:
-    """Replaces the longest path of the table that `name` begins with; a name outside the table stays as it is."""
+    """Replace the longest path of the table that `name` begins with; a name outside the table is kept."""
     path, rest = name, ""
     while path:
         if path in table:
@@ -94,9 +111,9 @@ def rename(name: str, table: Table) -> str:
 
 
 def table_for(names: Iterable[str], part: str) -> Table:
-    """The table that turns the spelling of `names` into ours; empty where they are ours already.
+    """Return the table from the spelling of `names`, given without prefix, to ours; empty where they are ours already.
 
-    `part` is "transformer" or "vae"; names come without prefix.
+    `part` is "transformer" or "vae".
     """
     known = set(names)
     if part == "transformer":
@@ -110,13 +127,13 @@ def table_for(names: Iterable[str], part: str) -> Table:
 
 
 def numbers_after(path: str, names: Iterable[str]) -> set[int]:
-    """The numbers that follow `path`: those of a list of layers."""
+    """Return the numbers that follow `path`: those of a list of layers."""
     heads = (name.removeprefix(path).partition(".")[0] for name in names if name.startswith(path))
     return {int(head) for head in heads if head.isdecimal()}
 
 
 def resamplings(path: str, names: Iterable[str]) -> list[int]:
-    """Which layers after `path` change the resolution: they end the levels."""
+    """Return the numbers of the layers after `path` that change the resolution, which end the levels."""
     return sorted(index for index in numbers_after(path, names) if f"{path}{index}.resample.1.weight" in names)
 
 

@@ -1,4 +1,4 @@
-"""The sizes of a network, from the shapes of its weights and from what a configuration file adds."""
+"""Infer a network's configuration from the shapes of its weights and from a configuration file."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _ALIASES = {
 
 
 def transformer_config(shapes: Mapping[str, Shape], given: Mapping[str, Any], path: Path) -> TransformerConfig:
-    """Sizes from `shapes` (our names); `given`, the file's word in the original's or diffusers' terms, goes first.
+    """Return the configuration that fits `shapes` (our names); values in `given` take precedence.
 
-    A contradiction between the two is found later, as a wrong shape. The number of heads is in no shape: without a
-    configuration it is the release's, dim / 128. A learned time basis tells itself by its key; that there is no time
-    conditioning only a configuration can say.
+    `given` is a configuration file's section in the original's or diffusers' terms. A contradiction between the two
+    becomes a wrong shape later. No shape holds the number of heads: without a configuration it is the release's,
+    dim / 128. A learned time basis has a key of its own; only a configuration can turn time conditioning off.
     """
     patch = _shape(shapes, "patch_embedding.weight", path, axes=5)
     dim, in_dim, *patch_size = patch
     head = _shape(shapes, "head.head.weight", path, axes=2)
-    found: dict[str, Any] = {
+    inferred: dict[str, Any] = {
         "dim": dim,
         "in_dim": in_dim,
         "ffn_dim": _shape(shapes, "blocks.0.ffn.0.weight", path, axes=2)[0],
@@ -48,19 +48,19 @@ def transformer_config(shapes: Mapping[str, Shape], given: Mapping[str, Any], pa
         "time": "learned" if TIME_BASIS in shapes else "sinusoidal",
     }
     if dim % RELEASE_HEAD_DIM == 0:
-        found["num_heads"] = dim // RELEASE_HEAD_DIM
-    found |= _known(TransformerConfig, given, path)
-    if "num_heads" not in found:
+        inferred["num_heads"] = dim // RELEASE_HEAD_DIM
+    inferred |= _given_sizes(TransformerConfig, given, path)
+    if "num_heads" not in inferred:
         raise ModelError(
-            f"{path}: width {dim} does not tell how many heads there are; put a config.json beside it that says "
+            f"{path}: the number of heads does not follow from the width {dim}; put a config.json beside it that says "
             '{"transformer": {"num_heads": …}}'
         )
-    _check_time(found["time"], TIME_BASIS in shapes, path)
-    return TransformerConfig(**found)
+    _check_time(inferred["time"], TIME_BASIS in shapes, path)
+    return TransformerConfig(**inferred)
 
 
 def vae_config(shapes: Mapping[str, Shape], given: Mapping[str, Any], path: Path) -> VAEConfig:
-    """Sizes from `shapes` (our names); `given` goes first, and alone can tell the latents' statistics."""
+    """Return the configuration that fits `shapes` (our names); only `given` has the latents' statistics."""
     layers = "encoder.downsamples."
     dim, channels = _shape(shapes, "encoder.conv1.weight", path, axes=5)[:2]
     steps = resamplings(layers, shapes)
@@ -71,7 +71,7 @@ def vae_config(shapes: Mapping[str, Shape], given: Mapping[str, Any], path: Path
         _shape(shapes, f"{layers}{level * length}.residual.6.weight", path, axes=5)[0]
         for level in range(len(steps) + 1)
     ]
-    found: dict[str, Any] = {
+    inferred: dict[str, Any] = {
         "dim": dim,
         "z_dim": _shape(shapes, "conv2.weight", path, axes=5)[0],
         "dim_mult": tuple(width // dim for width in widths),
@@ -79,11 +79,11 @@ def vae_config(shapes: Mapping[str, Shape], given: Mapping[str, Any], path: Path
         "temporal_downsample": tuple(f"{layers}{step}.time_conv.weight" in shapes for step in steps),
         "channels": channels,
     }
-    return VAEConfig(**found | _known(VAEConfig, given, path))
+    return VAEConfig(**inferred | _given_sizes(VAEConfig, given, path))
 
 
-def _known(config: type[Config], given: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """What `given` says of the fields of `config`; other keys are diffusers' or the release's own business."""
+def _given_sizes(config: type[Config], given: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the fields of `config` in `given`; its other keys concern diffusers or the release alone."""
     values = {_ALIASES.get(name, name): value for name, value in given.items()}
     heads, width = values.get("num_heads"), values.get("attention_head_dim")
     if isinstance(heads, int) and isinstance(width, int):
@@ -96,8 +96,8 @@ def _known(config: type[Config], given: Mapping[str, Any], path: Path) -> dict[s
         kind = kinds[name]
         fits = isinstance(value, (int, float) if kind is float else kind)
         if not fits or (kind is int and value < 1):
-            wanted = {int: "a positive whole number", float: "a number", str: "a word"}.get(kind, "a list")
-            raise ModelError(f"{path}: its config.json gives {name} = {value!r}; write {wanted} there")
+            expected = {int: "a positive whole number", float: "a number", str: "a word"}.get(kind, "a list")
+            raise ModelError(f"{path}: its config.json gives {name} = {value!r}; write {expected} there")
     return known
 
 

@@ -22,16 +22,16 @@ from dvd.backbones.hub import HubFile, fetch
 from dvd.backbones.registry import WAN_VAE
 from dvd.backbones.settings import Adaptation, ModelSettings
 from dvd.backbones.trainable import Inject, Measures, Trainable
-from dvd.backbones.wan import chunk_that_fits, load, vae_memory
+from dvd.backbones.wan.backbone import load
 from dvd.backbones.wan.checkpoints import Adapters, locate, save_release
-from dvd.backbones.wan.folder import find
 from dvd.backbones.wan.lora import adapt, adapters_of, base_state, merged_state, release_adapters
 from dvd.backbones.wan.sizes import transformer_config, vae_config
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
-from dvd.backbones.wan.weights import Shape, Weights
+from dvd.backbones.wan.weights import Shape, Weights, find_model
 from dvd.errors import ModelError, OptionError, unknown
 from dvd.files import writing
+from dvd.memory import chunk_that_fits, vae_budget
 from dvd.names import CHECKPOINT_LAYOUTS, CheckpointLayout
 
 TRANSFORMER, VAE = "model.safetensors", "Wan2.1_VAE.pth"
@@ -86,7 +86,7 @@ class WanCodec:
     def _encode(self, video: Tensor) -> Tensor:
         """Encode in chunks where the whole clip would take too much memory; to the same numbers."""
         batch, _, frames, height, width = video.shape
-        chunk = chunk_that_fits(self.vae.config, batch, height, width, 4, vae_memory(self.device))
+        chunk = chunk_that_fits(self.vae.config, batch, height, width, 4, vae_budget(self.device))
         fits = chunk > frames // self.vae.config.time_factor
         return self.vae.encode(video.to(self.device), None if fits else chunk).float()
 
@@ -164,7 +164,7 @@ def sizes(model: ModelSettings) -> tuple[TransformerConfig, VAEConfig]:
         base = BASES[model.weights]
         return base.transformer, base.vae
     path = _existing(model.weights)
-    files = find(path)
+    files = find_model(path)
     transformer = transformer_config(_shapes(files.transformer, "transformer"), files.config["transformer"], path)
     return transformer, vae_config(_shapes(files.vae, "vae"), files.config["vae"], path)
 

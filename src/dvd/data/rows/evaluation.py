@@ -1,7 +1,7 @@
 """The data sets that results are reported on, as they are published.
 
-Ranges, crops, masks and resizes are those of the spec, "Evaluation". What it does not say is taken from the data
-set's own documentation, or else from how published results on it are computed, and `source` says which.
+Ranges, crops, masks and resizes follow the spec, "Evaluation". Where it says nothing they follow the data set's own
+documentation, or else published evaluations, and `source` says which.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 
-from dvd.data import cameras, formats, nyu_mat, optical_flow
+from dvd.data import formats, motion, nyu_mat
 from dvd.data.folders import Patterns
 from dvd.data.framing import Framing
 from dvd.data.layout import IMAGE, Layout, Packed
 
 STAMP = r"{frame:\d+\.\d+}"
-"""A time in seconds, by which TUM's and Bonn's files are named."""
+"""A time in seconds: the name of TUM's and Bonn's files."""
 
 KITTI = Layout(
     name="kitti",
@@ -37,10 +37,10 @@ KITTI = Layout(
     per_metre=256,
     range_m=(1e-5, 80.0),
     outside="uncounted",
-    # The mask is Eigen's, in fractions of the frame that is cut out.
+    # The mask is Eigen's, in fractions of the cropped frame.
     framing=Framing(crop=(352, 1216), counted=(0.3324324, 0.91351351, 0.0359477, 0.96405229)),
     fps=10,
-    cameras=cameras.kitti,
+    cameras=motion.kitti,
     # The first and last five frames of a drive have no depth; a few drives have none at all.
     some_unlabelled=True,
     scenes=151,
@@ -52,7 +52,7 @@ KITTI = Layout(
 
 
 def _kitti_forms() -> Iterator[Layout]:
-    """As the release keeps it, `rgb/` beside `depth/`, and as others do: with or without folders of days and splits."""
+    """Yield the release's form, `rgb/` beside `depth/`, and other usual ones, with or without days and splits."""
     frame, truth = r"image_02/data/{frame:\d+}.{:png|jpg}", r"proj_depth/groundtruth/image_02/{frame:\d+}.png"
     day, drive, split = r"{date:\d+_\d+_\d+}/", r"{drive:\w+_sync}/", "{split:train|val}/"
     images = ("{:rgb|raw|raw_data|kitti_raw|kitti_rgb}/", "")
@@ -86,7 +86,7 @@ EVALUATION: tuple[Layout, ...] = (
         outside="uncounted",
         framing=Framing(resize=(480, 640), own_colour_size=True),
         fps=30,
-        cameras=cameras.scannet,
+        cameras=motion.scannet,
         scenes=1613,
         licence="ScanNet Terms of Use (research only)",
         source="http://www.scan-net.org (its SensReader writes this layout; colour is 1296 × 968)",
@@ -99,7 +99,7 @@ EVALUATION: tuple[Layout, ...] = (
             depth=f"{{sequence:rgbd_bonn_.+}}/depth/{STAMP}.png",
             scene="{sequence}",
             sequence="{sequence}",
-            tolerance=cameras.NEAR_S,
+            tolerance=motion.NEAR_S,
         ),
         example=(
             "rgbd_bonn_balloon/rgb/1548266469.63459.png",
@@ -110,7 +110,7 @@ EVALUATION: tuple[Layout, ...] = (
         range_m=(0.1, 10.0),
         outside="uncounted",
         fps=30,
-        cameras=cameras.bonn,
+        cameras=motion.bonn,
         some_unlabelled=True,
         scenes=26,
         licence="see its page",
@@ -135,8 +135,8 @@ EVALUATION: tuple[Layout, ...] = (
         outside="uncounted",
         framing=Framing(resize=(480, 640)),
         fps=24,
-        cameras=cameras.sintel,
-        flow=optical_flow.sintel,
+        cameras=motion.sintel,
+        flow=motion.sintel_flow,
         scenes=(
             *("alley_1", "alley_2", "ambush_2", "ambush_4", "ambush_5", "ambush_6", "ambush_7", "bamboo_1", "bamboo_2"),
             *("bandage_1", "bandage_2", "cave_2", "cave_4", "market_2", "market_5", "market_6", "mountain_1"),
@@ -163,10 +163,10 @@ EVALUATION: tuple[Layout, ...] = (
         per_metre=1000,
         range_m=(1e-3, 10.0),
         outside="uncounted",
-        # Where the depth camera's view lies in the colour image: rows 45 … 470, columns 41 … 600 of 480 × 640.
+        # The depth camera's view in the colour image: rows 45 … 470, columns 41 … 600 of 480 × 640.
         framing=Framing(counted=(45 / 480, 471 / 480, 41 / 640, 601 / 640)),
         ordered=False,
-        cameras=partial(cameras.constant, cameras.NYU_KINECT, (480, 640)),
+        cameras=partial(motion.constant, motion.NYU_KINECT, (480, 640)),
         packed=Packed(nyu_mat.FILE, nyu_mat.survey_labelled, nyu_mat.read_rgb, nyu_mat.read_depth, 1),
         evaluated="test",
         licence="none stated",
@@ -193,9 +193,9 @@ EVALUATION: tuple[Layout, ...] = (
         range_m=(0.6, 350.0),
         outside="uncounted",
         ordered=False,
-        cameras=partial(cameras.constant, cameras.DIODE_CAMERA, (768, 1024)),
+        cameras=partial(motion.constant, motion.DIODE_CAMERA, (768, 1024)),
         licence="MIT",
-        source="https://diode-dataset.org (the range is the scanner's, FARO Focus S350; what the mask refuses, "
+        source="https://diode-dataset.org (the range is the scanner's, FARO Focus S350; depth excluded by the mask, "
         "*_depth_mask.npy, is unknown)",
     ),
     Layout(
@@ -216,7 +216,7 @@ EVALUATION: tuple[Layout, ...] = (
         range_m=(1e-5, float("inf")),
         outside="uncounted",
         ordered=False,
-        cameras=cameras.eth3d,
+        cameras=motion.eth3d,
         infinity_is_unknown=True,
         bare=True,
         scenes=(
@@ -224,7 +224,7 @@ EVALUATION: tuple[Layout, ...] = (
             *("playground", "relief", "relief_2", "terrace", "terrains"),
         ),
         licence="CC BY-NC-SA 4.0",
-        source="https://www.eth3d.net/documentation (distorted JPEG images, on which depth lies; no depth is infinity, "
+        source="https://www.eth3d.net/documentation (distorted JPEG images, aligned with depth; infinity is no depth, "
         "and no range is stated: all that was measured counts; not resized)",
     ),
     Layout(
@@ -235,7 +235,7 @@ EVALUATION: tuple[Layout, ...] = (
             depth=f"{{sequence}}/depth/{STAMP}.png",
             scene="{sequence}",
             sequence="{sequence}",
-            tolerance=cameras.NEAR_S,
+            tolerance=motion.NEAR_S,
         ),
         example=(
             "rgbd_dataset_freiburg1_desk/rgb/1305031452.791720.png",
@@ -246,7 +246,7 @@ EVALUATION: tuple[Layout, ...] = (
         range_m=(0.1, 10.0),
         outside="uncounted",
         fps=30,
-        cameras=cameras.tum,
+        cameras=motion.tum,
         some_unlabelled=True,
         licence="CC BY 4.0",
         source="https://cvg.cit.tum.de/data/datasets/rgbd-dataset (colour and depth paired by their times, 0.02 s "

@@ -1,11 +1,11 @@
-"""The data sets that training reads, as they are published; and a folder of one's own recordings."""
+"""The data sets that training reads, as they are published, and folders of your own recordings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dvd.data import cameras, formats
+from dvd.data import formats, motion
 from dvd.data.folders import Patterns
 from dvd.data.layout import IMAGE, Layout
 
@@ -38,7 +38,7 @@ HYPERSIM = Layout(
 
 
 def _hypersim_forms() -> Iterator[Layout]:
-    """Below `train/`, `val/` and `test/` as the release prepares it; and prepared images, 16-bit planar millimetres."""
+    """Yield the release's form below `train/`, `val/` and `test/`, and prepared images in 16-bit planar millimetres."""
     for split, images in (("{split:train|val|test}/", "images/"), ("{split:train|val|test}/", ""), ("", "")):
         paths = replace(HYPERSIM.paths, split="{split}" if split else "", prefixes=(split,))
         yield replace(
@@ -71,7 +71,7 @@ TRAINING: tuple[Layout, ...] = (
             depth=r"{difficulty:Easy|Hard}/{trajectory:P\d+}/depth_{side:left|right}/{frame:\d+}_{side}_depth.npy",
             scene="{scene}",
             sequence="{scene}/{difficulty}/{trajectory}/{side}",
-            # As the archives unpack where each has a folder of its own, they nest the scene twice.
+            # Archives unpacked into a folder each nest the scene twice.
             prefixes=("{scene}/", "{scene}/{scene}/"),
         ),
         example=(
@@ -84,7 +84,7 @@ TRAINING: tuple[Layout, ...] = (
         outside="clamped",
         licence="CC BY 4.0",
         source="https://theairlab.org/tartanair-dataset (version 1)",
-        cameras=cameras.tartanair,
+        cameras=motion.tartanair,
         scenes=(
             *("abandonedfactory", "abandonedfactory_night", "amusement", "carwelding", "endofworld"),
             *("gascola", "hospital", "japanesealley", "neighborhood", "ocean", "office", "office2"),
@@ -133,7 +133,7 @@ TRAINING: tuple[Layout, ...] = (
         per_metre=1000,
         range_m=(1e-3, 80.0),
         outside="uncounted",
-        cameras=cameras.recording,
+        cameras=motion.recording,
         licence="the recording's own",
         source="your own recordings; TUM's files have 5000 units a metre",
     ),

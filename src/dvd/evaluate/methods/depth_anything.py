@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dvd.backbones.hub import fetch_folder
 from dvd.errors import ModelError
-from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, shown_size, weights_folder
+from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, shown_size
 from dvd.evaluate.sequences import EvalSequence
 from dvd.resize import model_size, to_source_size
 
@@ -26,9 +27,9 @@ SMALL = "depth-anything/Depth-Anything-V2-Small-hf"
 class DepthAnythingV2(PretrainedMethod):
     """One of its relative models, by repository or folder.
 
-    `size` in the frame's shape, up to a multiple of its patches; None for what the model's preprocessing does (518).
-    Any model that transformers opens for depth estimation and that predicts disparity works; ModelError for one that
-    predicts metres. Needs weights from a hub, and the extra `compare`.
+    `size` is applied in the frame's shape, rounded up to a multiple of the patches; None is the model's own (518). Any
+    model works that transformers opens for depth estimation and that predicts disparity; raise ModelError for one that
+    predicts metres. Needs weights from the hub, and the extra `compare`.
     """
 
     libraries = ("transformers",)
@@ -38,12 +39,12 @@ class DepthAnythingV2(PretrainedMethod):
     name: str = "Depth Anything V2"
 
     def predict(self, sequence: EvalSequence) -> Iterator[NDArray[np.float32]]:
-        """One frame at a time, `1 H W` float32 of the sequence's size. ModelError where the weights are not there."""
+        """Yield one frame at a time, `1 H W` float32 of its own size. Raise ModelError if weights are missing."""
         for frame in sequence.frames():
             yield to_source_size(self.disparity(frame.rgb), sequence.size)
 
     def disparity(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """An image `H W 3` → `1 h w` at the size at which the network sees it."""
+        """Image `H W 3` → disparity `1 h w` of the size that the network sees."""
         import torch
 
         processor, network = self._opened
@@ -55,11 +56,11 @@ class DepthAnythingV2(PretrainedMethod):
         return predicted.float().cpu().numpy()
 
     def _sized(self, size: tuple[int, int], processor: Any) -> dict[str, Any]:
-        """What tells the preprocessing another size than its own; of its own it may fall short of one side."""
+        """Return keyword arguments that override the processor's own size, which may be too short on one side."""
         if self.size is None:
             return {}
-        target = None if self.size == "source" else self.size
-        height, width = model_size(*size, target, getattr(processor, "ensure_multiple_of", None) or 1)
+        least_size = None if self.size == "source" else self.size
+        height, width = model_size(*size, least_size, getattr(processor, "ensure_multiple_of", None) or 1)
         return {"size": {"height": height, "width": width}, "keep_aspect_ratio": False}
 
     @cached_property
@@ -69,10 +70,10 @@ class DepthAnythingV2(PretrainedMethod):
         from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
         def fetch(repo: str, *, local_files_only: bool) -> str:
-            wanted = ["*.json", "*.safetensors"]
-            return snapshot_download(repo, allow_patterns=wanted, local_files_only=local_files_only)
+            patterns = ["*.json", "*.safetensors"]
+            return snapshot_download(repo, allow_patterns=patterns, local_files_only=local_files_only)
 
-        folder = weights_folder(self.model, fetch, self.download)
+        folder = fetch_folder(self.model, fetch, self.download)
         with opening(self.model, folder):
             processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
             network = AutoModelForDepthEstimation.from_pretrained(folder, local_files_only=True)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dvd.arguments import check_seed
+from dvd.backbones.hub import fetch_folder
 from dvd.errors import OptionError
-from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, require, shown_size, weights_folder
-from dvd.evaluate.methods.sampling import check_seed
+from dvd.evaluate.methods.pretrained import PretrainedMethod, opening, require, shown_size
 from dvd.evaluate.sequences import EvalSequence
 from dvd.names import Space
 from dvd.resize import model_size
@@ -25,10 +26,10 @@ V1_1 = "prs-eth/marigold-depth-v1-1"
 class Marigold(PretrainedMethod):
     """By repository or folder.
 
-    `steps` of denoising and `size`: None for what the checkpoint says, which for the size is a longest side.
-    `ensemble`: how many predictions are made of each frame and merged (over 2 with scipy). `seed`: of the noise, which
-    is drawn anew for each frame, so that all frames start from the same and one frame's prediction does not depend on
-    those before it. Needs weights from a hub, and the extra `compare`.
+    `steps` of denoising and `size`: None takes the checkpoint's own; its size is a longest side. `ensemble`: the number
+    of predictions of a frame that are merged (over 2 with scipy). `seed`: of the noise, which is the same for every
+    frame, so that no prediction depends on the frames before. Raise OptionError for numbers out of range, and if a
+    library is missing. Needs weights from the hub, and the extra `compare`.
     """
 
     libraries = ("diffusers", "transformers")
@@ -42,7 +43,6 @@ class Marigold(PretrainedMethod):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """OptionError for an unknown device or dtype, for numbers out of range, and without the libraries."""
         super().__post_init__()
         if self.ensemble > 2:
             require("scipy", f"an ensemble of {self.ensemble}")
@@ -52,7 +52,7 @@ class Marigold(PretrainedMethod):
             raise OptionError(f"{self.name} cannot take steps {steps}, ensemble {self.ensemble}; both are at least 1")
 
     def describe(self) -> dict[str, Any]:
-        """As every method of its kind, and steps, ensemble, seed; of the checkpoint's own once it is open."""
+        """Add steps, ensemble and seed; the checkpoint's own number of steps is known once it is open."""
         opened = self.__dict__.get("_opened")
         steps = self.steps if opened is None else self.steps or opened.default_denoising_steps
         return super().describe() | {
@@ -63,7 +63,7 @@ class Marigold(PretrainedMethod):
         }
 
     def predict(self, sequence: EvalSequence) -> Iterator[NDArray[np.float32]]:
-        """One frame at a time, `1 H W` float32 in [0, 1]. ModelError where the weights are not there."""
+        """Yield one frame at a time, `1 H W` float32 in [0, 1]. Raise ModelError if weights are missing."""
         import torch
 
         pipeline, longest = self._opened, self._longest(sequence.size)
@@ -79,7 +79,7 @@ class Marigold(PretrainedMethod):
             yield predicted[..., 0].astype(np.float32)
 
     def _longest(self, size: tuple[int, int]) -> int:
-        """The longest side at which the network sees frames of this size, 0 for their own."""
+        """Return the longest side of what the network sees of frames of this size; 0 keeps their size."""
         if self.size is None:
             longest = int(self._opened.default_processing_resolution or 0)
         else:
@@ -95,7 +95,7 @@ class Marigold(PretrainedMethod):
         def fetch(repo: str, *, local_files_only: bool) -> str:
             return MarigoldDepthPipeline.download(repo, local_files_only=local_files_only, use_safetensors=True)
 
-        folder = weights_folder(self.model, fetch, self.download)
+        folder = fetch_folder(self.model, fetch, self.download)
         with opening(self.model, folder):
             pipeline = MarigoldDepthPipeline.from_pretrained(folder, local_files_only=True)
         pipeline.set_progress_bar_config(disable=True)

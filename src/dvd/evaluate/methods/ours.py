@@ -1,4 +1,4 @@
-"""DVD's own models as a method: the stream that `dvd predict` runs, with nothing changed."""
+"""DVD's own models as methods: the stream that `dvd predict` runs, unchanged, or every frame by itself."""
 
 from __future__ import annotations
 
@@ -10,63 +10,98 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dvd.evaluate.methods.sampling import check_anchor, conditioning, kind
+from dvd.errors import OptionError
 from dvd.evaluate.sequences import EvalSequence
 from dvd.hardware import device_name
 from dvd.names import Space
-from dvd.pipeline import Pipeline
+from dvd.pipeline import DVD
 from dvd.regressor import Regressor
-from dvd.stream import Size, Stream
+from dvd.stream import Settings, Stream, StreamOptions
 from dvd.types import Seam
 
 
 class Ours:
-    """A model behind `dvd.pipeline`: any that can be loaded, with any window, overlap, τ, size and way of stitching.
+    """A model on videos.
 
-    `seams` and `cuts` are those of the sequence predicted last. The values are those of `Pipeline.predict`; None for
-    the model's own. OptionError where one is outside its range, two contradict each other, or τ is given to a
-    generative model.
+    `seams` and `cuts` are those of the sequence predicted last. Raise OptionError for options that contradict each
+    other, or if τ is given to a model that samples.
     """
 
     space: Space = "disparity"
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        size: Size = None,
-        window: int | None = None,
-        overlap: int | None = None,
-        tau: float | None = None,
-        stitch: str | None = None,
-    ) -> None:
-        self.name = pipeline.card.name
+    def __init__(self, model: DVD, options: StreamOptions | None = None) -> None:
+        self.name = model.card.name
         self.seams: list[Seam] = []
         self.cuts: list[int] = []
-        self._pipeline = pipeline
-        check_anchor(pipeline, tau)
-        self._settings = pipeline.settings(size, window, overlap, tau, stitch or "default")
+        self._model = model
+        self._settings = _settle(model, options or StreamOptions())
 
     def describe(self) -> dict[str, Any]:
-        """Model, licence, device, number format, every setting of the stream, and the steps of a generative model."""
+        """Return model, licence, device, number format, every setting of the stream, and a sampler's steps."""
         settings = self._settings
         return {
-            "kind": kind(self._pipeline),
-            "model": self._pipeline.card.name,
-            "licence": self._pipeline.card.licence,
-            "device": f"{self._pipeline.device} ({device_name(self._pipeline.device)})",
-            "dtype": self._pipeline.dtype,
-            "size": "source" if settings.target is None else list(settings.target),
+            "kind": "generative baseline" if self._model.backbone.samples else "dvd",
+            "model": self._model.card.name,
+            "licence": self._model.card.licence,
+            "device": f"{self._model.device} ({device_name(self._model.device)})",
+            "dtype": self._model.dtype,
+            "size": _size(settings),
             "window": settings.window,
             "overlap": settings.overlap,
-            **conditioning(self._pipeline, settings.tau),
+            **self._model.backbone.conditioning(settings.tau),
             "stitch": asdict(settings.rule),
         }
 
     def predict(self, sequence: EvalSequence) -> Iterator[NDArray[np.float32]]:
-        """Chunks `T H W` float32 of disparity at the frames' own size, as windows get done."""
+        """Yield disparity `T H W` float32 at the frames' own size, as windows are finished."""
         rgb = (frame.rgb for frame in sequence.frames())
-        stream = Stream(Regressor(self._pipeline.backbone), rgb, self._settings)
+        stream = Stream(Regressor(self._model.backbone), rgb, self._settings)
         self.seams, self.cuts = stream.seams, stream.cuts
         with closing(stream):
             for chunk in stream:
                 yield chunk.disparity
+
+
+class SingleImage:
+    """A model on single images: every frame is a window of its own, with nothing to align.
+
+    The discriminative single-image baseline is this with a model that was trained on images alone. The size and τ of
+    `options` are read. Raise OptionError if τ is given to a model that samples.
+    """
+
+    space: Space = "disparity"
+
+    def __init__(self, model: DVD, options: StreamOptions | None = None) -> None:
+        self.name = f"{model.card.name}, single images"
+        self._model = model
+        self._options = options or StreamOptions()
+        self._settings = _settle(model, self._options)
+
+    def describe(self) -> dict[str, Any]:
+        """Return model, licence, device, number format, size, and the anchor or a sampler's steps."""
+        return {
+            "kind": "single images",
+            "model": self._model.card.name,
+            "licence": self._model.card.licence,
+            "space": self.space,
+            "device": f"{self._model.device} ({device_name(self._model.device)})",
+            "dtype": self._model.dtype,
+            "size": _size(self._settings),
+            **self._model.backbone.conditioning(self._settings.tau),
+            "window": 1,
+        }
+
+    def predict(self, sequence: EvalSequence) -> Iterator[NDArray[np.float32]]:
+        """Yield one frame at a time, `1 H W` float32 in [0, 1] of the sequence's size."""
+        for frame in sequence.frames():
+            yield self._model.predict([frame.rgb], self._options)
+
+
+def _settle(model: DVD, options: StreamOptions) -> Settings:
+    if options.tau is not None and model.backbone.samples:
+        raise OptionError(f"model '{model.card.name}' samples from noise and reads no tau; leave it out")
+    return model.settle(options)
+
+
+def _size(settings: Settings) -> str | list[int]:
+    return "source" if settings.least_size is None else list(settings.least_size)

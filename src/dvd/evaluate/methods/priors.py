@@ -1,4 +1,4 @@
-"""Priors that look at no pixel: what any method has to be better than."""
+"""Priors that ignore the pixels: a lower bound for every method."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _ones(size: Size) -> NDArray[np.float32]:
 
 
 def _rows(size: Size) -> NDArray[np.float32]:
-    """Larger, that is nearer, further down; in (0, 1], so that every pixel counts in the fit."""
+    """Return disparity that grows towards the bottom; in (0, 1], so that every pixel counts in the fit."""
     height, width = size
     return np.repeat(np.arange(1, height + 1, dtype=np.float32)[:, None] / np.float32(height), width, axis=1)
 
@@ -34,15 +34,15 @@ PRIORS: Mapping[str, tuple[str, Callable[[Size], NDArray[np.float32]]]] = Mappin
         "row": ("the best linear function of the image row", _rows),
     }
 )
-"""name → (what it is once it is aligned, disparity `H W` of every frame)."""
+"""Name → (what the prior is after alignment, disparity `H W` of every frame)."""
 
 
 @dataclass
 class Prior:
-    """Predicts one disparity picture for every frame.
+    """Predicts the same disparity for every frame.
 
     The alignment makes it the best of its kind: by least squares in disparity, a constant becomes the mean disparity
-    of the truth, and the row the best linear function of it, once per clip. OptionError where the name is unknown.
+    of the truth, and the row the best linear function of it, once per clip. Raise OptionError for an unknown name.
     """
 
     prior: str
@@ -55,11 +55,11 @@ class Prior:
         self.name = self.name or self.prior
 
     def describe(self) -> dict[str, Any]:
-        """That it is a prior, and which."""
+        """Return that this is a prior, and which."""
         return {"kind": "prior", "prior": PRIORS[self.prior][0]}
 
     def predict(self, sequence: EvalSequence) -> Iterator[NDArray[np.float32]]:
-        """Chunks `T H W` float32 of at most `CHUNK_BYTES`; views of one picture."""
+        """Yield chunks `T H W` float32 of at most `CHUNK_BYTES`; views of one picture."""
         picture = PRIORS[self.prior][1](sequence.size)
         step = max(1, CHUNK_BYTES // picture.nbytes)
         for first in range(0, sequence.count, step):

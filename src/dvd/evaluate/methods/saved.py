@@ -1,4 +1,4 @@
-"""Predictions that any method saved, as a method: found by the sequence's name, checked, brought to its size."""
+"""Saved predictions of any method, as a method: found by the sequence's name, checked, resized to its frames."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from dvd.stream import CHUNK_BYTES
 log = logging.getLogger(__name__)
 
 MARKS = ("", "_depths", "_depth", "_disparity", "_pred", "_depths_exr")
-"""What methods append to the name of the video that they were given."""
+"""Endings that methods append to the name of their input video."""
 
 RANK = ("npz", "npy", "exr folder", "npy folder", "16-bit png folder", "video")
-"""Which of several forms of the same prediction is taken: the most exact."""
+"""Forms of a prediction, the most exact first; of several forms the first is taken."""
 
 ASPECT_TOLERANCE = 0.02
 
 
 @dataclass
 class SavedPredictions:
-    """Predictions in `path`: a file or folder for each sequence, named after it; or that of one sequence itself.
+    """The predictions in `path`: a folder with a file or folder for each sequence, named after it, or one of these.
 
-    A sequence `scene/left` is looked for as `scene/left` and as `scene_left`, with or without the data set's name as a
-    folder above and with what the compared methods append (`MARKS`). `space` says what the values are, which no file
-    does. `key` names the array of an archive or the channel of exr files where it cannot be guessed. `offset` is added
-    to every value: only positive predictions are aligned, so one for values around 0. `note` goes into the report: how
-    they were made. Sizes other than the sequence's are resized, bilinear, and reported; other counts
-    are refused, but of a sequence that a protocol cuts short the whole may have been predicted.
+    A sequence `scene/left` is searched as `scene/left` and as `scene_left`, with or without the data set's name as a
+    folder above, and with the endings of the compared methods (`MARKS`). `space`: "disparity" or "depth", which no file
+    says. `key`: the array of an archive or the channel of exr files, where it is not obvious. `offset`: added to every
+    value, because only positive predictions are aligned. `note`: how they were made, for the report. Predictions of
+    another size are resized, bilinear, and reported; another number of frames is refused, unless it is that of the
+    whole sequence, which a protocol cuts short.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class SavedPredictions:
     _resized: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """OptionError where `space` is neither disparity nor depth, InputError where `path` does not exist."""
+        """Raise OptionError if `space` is neither disparity nor depth, InputError if `path` does not exist."""
         self.path = Path(self.path).expanduser()
         if self.space not in SPACES:
             raise OptionError(unknown("space of predictions", self.space, SPACES))
@@ -63,7 +63,7 @@ class SavedPredictions:
         self.name = self.name or _stem(self.path)
 
     def describe(self) -> dict[str, Any]:
-        """Where they are and how they are read; forms, bits and resized sizes of the sequences read so far."""
+        """Return path and options; forms, bits and resized sizes of the sequences read so far."""
         bits = {form.bits for form in self._forms.values()}
         return {
             "kind": "saved predictions",
@@ -79,10 +79,10 @@ class SavedPredictions:
         }
 
     def predict(self, sequence: EvalSequence) -> Iterator[NDArray[np.float32]]:
-        """Chunks `T H W` float32 of the sequence's size, about `CHUNK_BYTES` each.
+        """Yield chunks `T H W` float32 of the sequence's size, about `CHUNK_BYTES` each.
 
-        InputError where there is no prediction of this name, or two, where the number of frames differs (of a video
-        this is known only at its end), or where a file is damaged.
+        Raise InputError if there is no prediction of this name, or two, if the number of frames differs (known only at
+        the end of a video), or if a file is damaged.
         """
         form = open_form(self.find(sequence), self.key)
         self._forms[f"{sequence.dataset}/{sequence.name}"] = form
@@ -91,21 +91,21 @@ class SavedPredictions:
         return self._chunks(form, sequence)
 
     def find(self, sequence: EvalSequence) -> Path:
-        """The file or folder that holds the sequence's prediction; of several forms the most exact."""
+        """Return the file or folder of the sequence's prediction; the most exact one if there are several forms."""
         stems = (sequence.name, sequence.name.replace("/", "_"))
-        wanted = {f"{stem}{mark}" for stem in stems for mark in MARKS}
-        if _stem(self.path) in wanted and form_name(self.path):
+        names = {f"{stem}{mark}" for stem in stems for mark in MARKS}
+        if _stem(self.path) in names and form_name(self.path):
             return self.path
         if not self.path.is_dir():
             raise InputError(
                 f"{self.path} is not named after the sequence '{sequence.name}'; "
                 f"call it {stems[1]}{self.path.suffix}, or give the folder of all predictions"
             )
-        found = [path for folder in (self.path / sequence.dataset, self.path) for path in _named(folder, wanted)]
-        if not found:
-            raise InputError(f"{self.path} has no prediction of '{sequence.name}'; {self._offer(stems[1])}")
-        best = min(RANK.index(str(form_name(path))) for path in found)
-        equal = [path for path in found if form_name(path) == RANK[best]]
+        candidates = [path for folder in (self.path / sequence.dataset, self.path) for path in _named(folder, names)]
+        if not candidates:
+            raise InputError(f"{self.path} has no prediction of '{sequence.name}'; {self._advice(stems[1])}")
+        best = min(RANK.index(str(form_name(path))) for path in candidates)
+        equal = [path for path in candidates if form_name(path) == RANK[best]]
         if len(equal) > 1:
             raise InputError(f"{equal[0]} and {equal[1]} both are predictions of '{sequence.name}'; leave only one")
         return equal[0]
@@ -126,7 +126,7 @@ class SavedPredictions:
             _check_count(form, given + sum(1 for _ in stored), sequence)
 
     def _at_size(self, stack: NDArray[np.float32], sequence: EvalSequence) -> NDArray[np.float32]:
-        """`T h w` → `T H W`; notes which sizes are resized, once each: there may be thousands of single images."""
+        """`T h w` → `T H W`; each pair of sizes is noted once, as there may be thousands of single images."""
         (h, w), (height, width) = stack.shape[1:], sequence.size
         if (h, w) == (height, width):
             return stack
@@ -141,27 +141,27 @@ class SavedPredictions:
                 )  # fmt: skip
         return to_source_size(stack, (height, width))
 
-    def _offer(self, name: str) -> str:
-        here = sorted(_stem(path) for path in self.path.iterdir() if not path.name.startswith("."))
-        near = get_close_matches(name, here, n=3, cutoff=0.4)
+    def _advice(self, name: str) -> str:
+        names = sorted(_stem(path) for path in self.path.iterdir() if not path.name.startswith("."))
+        near = get_close_matches(name, names, n=3, cutoff=0.4)
         if near:
             return f"did you mean {' or '.join(near)}? Files and folders are named after their sequence"
-        return f"it holds {', '.join(here[:5]) or 'nothing'}; name files and folders after their sequence"
+        return f"it holds {', '.join(names[:5]) or 'nothing'}; name files and folders after their sequence"
 
 
-def _named(folder: Path, wanted: Iterable[str]) -> list[Path]:
-    """What holds predictions under one of the names, whose slashes are folders."""
-    places = [folder / f"{name}{ending}" for name in sorted(wanted) for ending in ("", ".npz", ".npy", *VIDEOS)]
-    return [place for place in places if place.exists() and form_name(place)]
+def _named(folder: Path, names: Iterable[str]) -> list[Path]:
+    """Return the files and folders with predictions under one of the names; slashes in names are folders."""
+    paths = [folder / f"{name}{ending}" for name in sorted(names) for ending in ("", ".npz", ".npy", *VIDEOS)]
+    return [path for path in paths if path.exists() and form_name(path)]
 
 
 def _stem(path: Path) -> str:
-    """The name without the ending that says the form; names of folders may hold dots."""
+    """Return the name without the ending of its form; names of folders may contain dots."""
     return path.name if path.is_dir() else path.stem
 
 
 def _check_count(form: Form, count: int, sequence: EvalSequence) -> None:
-    """InputError unless all frames are predicted; of a sequence cut short, those of the whole one may be."""
+    """Raise InputError unless all frames of the sequence, or of the whole one that it is cut from, are predicted."""
     whole: EvalSequence = getattr(sequence, "whole", sequence)
     if count not in (sequence.count, whole.count):
         cut = "" if whole.count == sequence.count else f", of which the first {sequence.count} are evaluated"

@@ -1,7 +1,6 @@
-"""The forms in which methods publish predictions, each as frames one after another: npz, npy, image folders, video.
+"""The file forms in which methods publish predictions, read frame by frame: npz, npy, image folders, video.
 
-A form says how many frames there are, where it knows beforehand, and reads one at a time: an archive is unpacked as it
-is read, files are opened one by one. Values stay as they are stored.
+An archive is unpacked while it is read, files are opened one by one, and values stay as stored.
 """
 
 from __future__ import annotations
@@ -25,19 +24,19 @@ from dvd.video import open_video
 from dvd.video.series import natural_order
 
 KEYS = ("depths", "depth", "disparity", "disparities", "disp", "depth_pred", "pred", "prediction", "predictions")
-"""What methods call their array in an archive; `arr_0` is what NumPy calls one without a name."""
+"""Names that methods give their array in an archive; NumPy calls an array without a name `arr_0`."""
 
 VIDEOS = (".mp4", ".mkv", ".mov", ".webm", ".avi")
 
 FRAME_FILES: dict[str, str] = {".exr": "exr folder", ".npy": "npy folder", ".png": "16-bit png folder"}
-"""Endings of files that hold a frame each → what a folder of them is called, the most exact first."""
+"""Ending of files with one frame each → name of a folder of them, the most exact first."""
 
 GRAY_TOLERANCE = 8
 """Levels of 255 by which the channels of a gray video may differ, on average over a frame."""
 
 
 class Form(Protocol):
-    """Predictions of one sequence on disk. `count` is None where only reading tells; `bits` per stored value."""
+    """Predictions of one sequence on disk. `count` is None if only reading shows it; `bits` is per stored value."""
 
     kind: str
     path: Path
@@ -45,12 +44,12 @@ class Form(Protocol):
     bits: int
 
     def frames(self) -> Iterator[NDArray[np.float32]]:
-        """Frames `h w` float32 in order. InputError where a file is damaged or is no map of depth."""
+        """Yield frames `h w` float32 in order. Raise InputError if a file is damaged or holds no depth."""
         ...
 
 
 def open_form(path: Path, key: str | None = None) -> Form:
-    """The form of a file or folder. `key` names the array of an archive, or the channel of exr files."""
+    """Open a file or folder. `key` names the array of an archive, or the channel of exr files."""
     if path.is_dir():
         return FrameFolder(path, key)
     if path.suffix.lower() == ".npz":
@@ -61,7 +60,7 @@ def open_form(path: Path, key: str | None = None) -> Form:
 
 
 def form_name(path: Path) -> str | None:
-    """What a file or folder would be opened as, None for what holds no predictions; nothing is read but names."""
+    """Return the form of a file or folder, None if it holds no predictions; only names are read."""
     ending = path.suffix.lower()
     if path.is_dir():
         return next((name for end, name in FRAME_FILES.items() if _frame_files(path, end)), None)
@@ -71,7 +70,7 @@ def form_name(path: Path) -> str | None:
 
 
 class Archive:
-    """An .npz, compressed or not, whose array is unpacked frame by frame."""
+    """An .npz, compressed or not, unpacked frame by frame."""
 
     kind = "npz"
 
@@ -94,7 +93,7 @@ class Archive:
 
 
 class Array:
-    """An .npy, read frame by frame: pages of a memory map would count as the process's memory."""
+    """An .npy, read frame by frame; pages of a memory map would count as the process's memory."""
 
     kind = "npy"
 
@@ -133,12 +132,12 @@ class FrameFolder:
 
 
 class DepthVideo:
-    """A gray video, of which the first channel is read with 8 bits; a colour-mapped one is refused."""
+    """A gray video, read as its first channel in 8 bits; a colour-mapped video is refused."""
 
     kind = "video"
     bits = 8
     count: int | None = None
-    """A container's word is not always true; the frames are counted as they are read."""
+    """A container may state a wrong count, so frames are counted while they are read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -153,7 +152,7 @@ class DepthVideo:
         spread = np.ptp(rgb[::4, ::4].astype(np.int16), axis=-1).mean()
         if spread > GRAY_TOLERANCE:
             raise InputError(
-                f"{self.path}: is in colour, and depth cannot be told from a colour map; "
+                f"{self.path}: is in colour, and depth cannot be recovered from a colour map; "
                 "save gray video, or better npz, with the method's own option"
             )
 
@@ -173,7 +172,7 @@ _Header = tuple[tuple[int, ...], bool, np.dtype]
 
 @dataclass(frozen=True)
 class _Layout:
-    """How an array of NumPy's format lies in its file."""
+    """The frames of an array in NumPy's file format."""
 
     count: int
     size: tuple[int, int]
@@ -186,7 +185,7 @@ class _Layout:
             raise InputError(f"{path}: is of type {dtype}; predictions are numbers")
         count, size = _frames_of(path, shape)
         if by_columns:
-            raise InputError(f"{path}: lies column by column; save np.ascontiguousarray of it again")
+            raise InputError(f"{path}: is stored column by column; save np.ascontiguousarray of it again")
         return cls(count, size, dtype)
 
     @property
@@ -206,7 +205,7 @@ def _header(archive: zipfile.ZipFile, name: str) -> _Header:
 
 
 def _read_header(member: IO[bytes]) -> _Header:
-    """Shape, whether it lies column by column, and type; leaves the file at the first value."""
+    """Return shape, whether it is stored column by column, and type; leave the file at the first value."""
     version = npy_format.read_magic(member)
     if version == (1, 0):
         return npy_format.read_array_header_1_0(member)
@@ -214,21 +213,21 @@ def _read_header(member: IO[bytes]) -> _Header:
 
 
 def _choose(path: Path, shapes: dict[str, tuple[int, ...]], key: str | None) -> str:
-    """The array that holds the predictions: by `key`, by a name that methods use, or the only one there is."""
+    """Return the name of the array with the predictions: `key`, a name that methods use, or the only one."""
     held = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
     if key is not None:
         if key not in shapes:
             raise InputError(f"{path}: has no '{key}'; it holds {held}")
         return key
     known = [name for name in (*KEYS, "arr_0") if name in shapes]
-    found = known or [name for name, shape in shapes.items() if len(shape) > 1]
-    if len(found) != 1:
+    candidates = known or [name for name, shape in shapes.items() if len(shape) > 1]
+    if len(candidates) != 1:
         raise InputError(f"{path}: which array holds the predictions is not clear; name its key. It holds {held}")
-    return found[0]
+    return candidates[0]
 
 
 def _frames_of(path: Path, shape: Sequence[int]) -> tuple[int, tuple[int, int]]:
-    """How many frames of which size: `T H W`, with one channel or in a batch of one, or a single `H W`."""
+    """Return frame count and size of `T H W`, also with one channel or in a batch of one, or of a single `H W`."""
     axes = list(shape)
     if len(axes) == 4 and 1 in (axes[0], axes[1], axes[3]):
         axes.pop(next(axis for axis in (1, 3, 0) if axes[axis] == 1))
@@ -241,11 +240,11 @@ def _frames_of(path: Path, shape: Sequence[int]) -> tuple[int, tuple[int, int]]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Whatever a library raises over a file becomes one line that names it."""
+    """Turn any error of a library over a file into an InputError that names the file."""
     try:
         yield
     except BadSample as error:
-        raise InputError(f"{error}; mend it, or save it again") from error
+        raise InputError(f"{error}; repair it, or save it again") from error
     except SPOILT as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: cannot be read ({reason}); save it again") from error

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dvd.export.colormaps import table, to_levels
+from dvd.export.display import table, to_levels
 
 WIDEST = 400
 """Pictures are shown no wider than this, in pixels."""

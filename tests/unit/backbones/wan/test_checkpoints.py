@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dvd.backbones.wan.checkpoints import load_transformer, load_unmerged, load_vae, locate, part_in, save_release
-from dvd.backbones.wan.names import inverse, rename, table_for, transformer_table, vae_table
+from dvd.backbones.wan.checkpoints import load_transformer, load_unmerged, load_vae, locate, save_release
+from dvd.backbones.wan.names import inverse, network_of, rename, table_for, transformer_table, vae_table
 from dvd.backbones.wan.sizes import transformer_config, vae_config
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
@@ -64,7 +64,7 @@ def assert_same(one: State, other: State) -> None:
 
 
 def release_shapes(rank: int = 512) -> dict[str, tuple[int, ...]]:
-    """The release's keys and shapes by rule, written without a look at the network."""
+    """The release's keys and shapes, derived by rule and not from the network."""
     dim, ffn = 1536, 8960
     shapes: dict[str, tuple[int, ...]] = {
         "patch_embedding.weight": (dim, 16, 1, 2, 2),
@@ -123,7 +123,7 @@ def test_the_real_release_is_merged_and_assigned_key_by_key(monkeypatch: pytest.
     assert {value.dtype for value in network.parameters()} == {torch.bfloat16}
 
 
-def test_the_real_autoencoder_tells_its_sizes() -> None:
+def test_the_sizes_of_the_real_autoencoder_are_inferred() -> None:
     with torch.device("meta"):
         network = WanVAE(VAEConfig())
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
@@ -134,32 +134,32 @@ def test_the_real_autoencoder_tells_its_sizes() -> None:
 # Forms
 
 
-def test_release_and_back_is_the_same(state: State, tmp_path: Path) -> None:
+def test_a_saved_release_is_read_back_unchanged(state: State, tmp_path: Path) -> None:
     save_release(state, tmp_path / "release.safetensors")
     assert_same(opened(tmp_path / "release.safetensors"), state)
     assert set(load_file(str(tmp_path / "release.safetensors"))) == {f"pipe.dit.{name}" for name in state}
 
 
 @pytest.mark.parametrize("prefix", ["pipe.dit.", "model.", "model.diffusion_model.", ""])
-def test_any_prefix(prefix: str, state: State, tmp_path: Path) -> None:
+def test_any_prefix_is_read(prefix: str, state: State, tmp_path: Path) -> None:
     path = written(tmp_path / "x.safetensors", {prefix + name: value for name, value in state.items()})
     assert_same(opened(path), state)
 
 
-def test_diffusers_names(state: State, tmp_path: Path) -> None:
+def test_diffusers_names_are_read(state: State, tmp_path: Path) -> None:
     table = transformer_table(SMALL.num_layers)
     path = written(tmp_path / "x.safetensors", {rename(name, table): value for name, value in state.items()})
     assert_same(opened(path), state)
 
 
-def test_pth_with_plain_tensors(state: State, tmp_path: Path) -> None:
+def test_a_pth_with_plain_tensors_is_read(state: State, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "x.pth")
     torch.save(state, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     assert_same(opened(tmp_path / "x.pth"), state)
     assert_same(opened(tmp_path / "old.pth"), state)
 
 
-def test_shards(state: State, tmp_path: Path) -> None:
+def test_shards_are_read(state: State, tmp_path: Path) -> None:
     names = sorted(state)
     parts = {"a-00001-of-00002.safetensors": names[::2], "a-00002-of-00002.safetensors": names[1::2]}
     for file, part in parts.items():
@@ -173,7 +173,7 @@ def test_shards(state: State, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_stored_dtypes_are_read_as_they_are(dtype: torch.dtype, state: State, tmp_path: Path) -> None:
+def test_stored_dtypes_are_kept(dtype: torch.dtype, state: State, tmp_path: Path) -> None:
     stored = {name: value.to(dtype) for name, value in state.items()}
     weights = open_weights(written(tmp_path / "x.safetensors", stored))
     assert_same({name: weights.read(name) for name in weights.shapes}, stored)
@@ -181,7 +181,7 @@ def test_stored_dtypes_are_read_as_they_are(dtype: torch.dtype, state: State, tm
     assert_same(dict(network.state_dict()), {name: value.to(torch.bfloat16) for name, value in stored.items()})
 
 
-def test_what_lies_beside_the_transformer_in_the_trainers_pipeline_is_passed_over(state: State, tmp_path: Path) -> None:
+def test_the_rest_of_the_trainers_pipeline_is_ignored(state: State, tmp_path: Path) -> None:
     release = {f"pipe.dit.{name}": value for name, value in state.items()}
     path = written(tmp_path / "x.safetensors", {**release, "pipe.vae.model.conv1.weight": torch.ones(1)})
     assert_same(opened(path), state)
@@ -213,7 +213,7 @@ def test_lora_is_merged_in_float32_even_from_and_to_bfloat16(state: State, tmp_p
     torch.testing.assert_close(network.get_parameter(f"{module}.weight"), expected, rtol=1e-2, atol=1e-3)
 
 
-def test_lora_in_a_pth_is_merged_afresh_every_time(state: State, tmp_path: Path) -> None:
+def test_lora_in_a_pth_is_merged_once_per_load(state: State, tmp_path: Path) -> None:
     save_release(state, tmp_path / "x.safetensors", adapters(state, rank=8))
     torch.save(load_file(str(tmp_path / "x.safetensors")), tmp_path / "x.pth")
     weights = open_weights(tmp_path / "x.pth")
@@ -238,7 +238,7 @@ def test_lora_agrees_with_peft(state: State, tmp_path: Path) -> None:
         torch.testing.assert_close(ours(latent, 500.0), network(latent, 500.0), rtol=1e-4, atol=1e-4)
 
 
-def test_lora_left_unmerged_is_that_of_the_file(state: State, tmp_path: Path) -> None:
+def test_unmerged_lora_equals_the_files(state: State, tmp_path: Path) -> None:
     lora = adapters(state, rank=8)
     save_release(state, tmp_path / "x.safetensors", lora)
     weights = open_weights(tmp_path / "x.safetensors")
@@ -259,13 +259,13 @@ def test_lora_left_unmerged_is_that_of_the_file(state: State, tmp_path: Path) ->
 LEARNED = {"time_basis": torch.linspace(-1, 1, SMALL.freq_dim)}
 
 
-def test_a_learned_time_basis_tells_itself(state: State, tmp_path: Path) -> None:
+def test_a_learned_time_basis_is_recognised(state: State, tmp_path: Path) -> None:
     save_release(state | LEARNED, tmp_path / "x.safetensors")
     assert_same(opened(tmp_path / "x.safetensors"), state | LEARNED)
     assert_same(opened(tmp_path / "x.safetensors", time="learned"), state | LEARNED)
 
 
-def test_no_time_is_the_configurations_word(state: State, tmp_path: Path) -> None:
+def test_only_a_configuration_turns_time_off(state: State, tmp_path: Path) -> None:
     save_release(state, tmp_path / "x.safetensors")
     weights = open_weights(tmp_path / "x.safetensors")
     network = load_transformer(weights, {**SIZES, "time": "none"})
@@ -316,10 +316,12 @@ def test_tables_are_one_to_one(table: dict[str, str]) -> None:
     assert inverse(inverse(table)) == table
 
 
-def test_the_golden_files_are_told_apart() -> None:
-    kinds = {name: part_in(open_weights(GOLDEN / name).shapes) for name in ("dvd_tiny.safetensors", "wan_vae_tiny.pth")}
+def test_the_golden_files_are_recognised() -> None:
+    kinds = {
+        name: network_of(open_weights(GOLDEN / name).shapes) for name in ("dvd_tiny.safetensors", "wan_vae_tiny.pth")
+    }
     assert kinds == {"dvd_tiny.safetensors": ("transformer", "pipe.dit."), "wan_vae_tiny.pth": ("vae", "")}
-    assert part_in(open_weights(GOLDEN / "tensors.safetensors").shapes) is None
+    assert network_of(open_weights(GOLDEN / "tensors.safetensors").shapes) is None
 
 
 # Refusals
@@ -371,7 +373,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("words", "change"), REFUSALS.items(), ids=lambda value: getattr(value, "__name__", "refused"))
-def test_what_does_not_fit_is_refused_in_one_line(
+def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(
     words: str, change: Callable[[State], State], state: State, tmp_path: Path
 ) -> None:
     path = written(tmp_path / "x.safetensors", change(state))
@@ -397,7 +399,7 @@ def test_a_configuration_that_contradicts_the_weights_is_refused(state: State, t
         opened(path, num_layers="two")
     with pytest.raises(ModelError, match="num_heads = 0"):
         opened(path, num_heads=0)
-    with pytest.raises(ModelError, match="width 64 does not tell how many heads"):
+    with pytest.raises(ModelError, match="the number of heads does not follow from the width 64"):
         load_transformer(open_weights(path))
 
 
@@ -410,7 +412,7 @@ def test_a_configuration_that_misstates_lora_is_refused(state: State, tmp_path: 
         load_transformer(weights, SIZES, {"alpha": "much"})
 
 
-def test_a_diffusers_configuration_is_understood(state: State, tmp_path: Path) -> None:
+def test_a_diffusers_configuration_is_read(state: State, tmp_path: Path) -> None:
     path = written(tmp_path / "x.safetensors", state)
     theirs = {"num_attention_heads": 2, "attention_head_dim": 32, "in_channels": 16, "qk_norm": "rms_norm_across_heads"}
     assert load_transformer(open_weights(path), theirs).config == SMALL
@@ -453,9 +455,9 @@ def test_integer_weights_are_refused(state: State, tmp_path: Path) -> None:
         opened(path)
 
 
-def test_a_place_that_cannot_be_written(state: State, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_refused(state: State, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match=r"x\.safetensors: its folder cannot be made"):
         save_release(state, tmp_path / "file" / "x.safetensors")
 
 
@@ -482,7 +484,7 @@ print(json.dumps({"growth": peak() - before, "weights": weights}))
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_loading_takes_the_weights_and_one_tensor(dtype: str, tmp_path: Path) -> None:
+def test_loading_takes_memory_for_the_weights_and_one_tensor(dtype: str, tmp_path: Path) -> None:
     config = TransformerConfig(dim=512, ffn_dim=2048, text_dim=512, num_heads=4, num_layers=16)
     network = WanTransformer(config)
     state = {name: torch.randn_like(value) for name, value in network.state_dict().items()}

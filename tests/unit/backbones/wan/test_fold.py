@@ -17,7 +17,7 @@ EMBEDDED = TransformerConfig(dim=256, in_dim=256, ffn_dim=1024, text_dim=64, num
 
 
 def make(config: TransformerConfig) -> WanTransformer:
-    """Xavier products as trained networks have, everything else random, so that nothing hides behind a zero."""
+    """Xavier products as in trained networks, everything else random: a zero would hide errors."""
     torch.manual_seed(0)
     model = WanTransformer(config)
     nn.init.xavier_uniform_(model.head.head.weight)
@@ -46,7 +46,7 @@ def test_folded_equals_unfolded(config: TransformerConfig, timestep: float) -> N
 
 
 @pytest.mark.parametrize("time", ["none", "learned"])
-def test_folded_equals_unfolded_whatever_the_time_is_to_the_network(time: TimeMode) -> None:
+def test_folded_equals_unfolded_in_every_time_mode(time: TimeMode) -> None:
     model, x = make(replace(TINY, time=time)), latent(TINY)
     with torch.no_grad():
         wanted = model(x, 500.0)
@@ -57,7 +57,7 @@ def test_folded_equals_unfolded_whatever_the_time_is_to_the_network(time: TimeMo
 
 
 @pytest.mark.parametrize("time", ["sinusoidal", "none", "learned"])
-def test_nothing_of_text_and_time_is_left(time: TimeMode) -> None:
+def test_folding_removes_text_and_time(time: TimeMode) -> None:
     model = make(replace(TINY, time=time))
     folded = fold(model, 500.0)
     names = {name for name, _ in folded.named_parameters()}
@@ -80,7 +80,7 @@ def test_folding_leaves_the_source_as_it_was() -> None:
     assert all(value.requires_grad for value in model.parameters())
 
 
-def test_a_folded_network_can_be_narrowed() -> None:
+def test_a_folded_network_can_be_converted() -> None:
     model, x = make(TINY), latent(TINY)
     with torch.no_grad():
         wanted = model(x, 500.0)
@@ -93,7 +93,7 @@ def test_a_folded_network_can_be_narrowed() -> None:
 
 def test_unmerged_adapters_are_refused() -> None:
     class Adapted(nn.Linear):
-        """Stands for a PEFT layer, whose `weight` is the base's alone."""
+        """Imitates a PEFT layer, whose `weight` is the base's alone."""
 
     model = make(TINY)
     model.blocks[1].self_attn.k = Adapted(TINY.dim, TINY.dim)

@@ -28,7 +28,7 @@ CONFIG = TransformerConfig(
 
 
 def make(config: TransformerConfig = CONFIG) -> WanTransformer:
-    """Every parameter random, so that nothing hides behind a zero."""
+    """Every parameter is random: a zero would hide errors."""
     torch.manual_seed(0)
     model = WanTransformer(config)
     for parameter in model.parameters():
@@ -80,7 +80,7 @@ def test_each_sample_has_its_own_timestep() -> None:
 
 
 @pytest.mark.parametrize("time", ["none", "learned"])
-def test_without_sinusoids_the_timestep_has_no_say(time: TimeMode) -> None:
+def test_without_sinusoids_the_timestep_is_ignored(time: TimeMode) -> None:
     model = make(replace(CONFIG, time=time))
     with torch.no_grad():
         assert torch.equal(model(latent(2), 0.0), model(latent(2), torch.tensor([1000.0, 500.0])))
@@ -99,7 +99,7 @@ def test_without_time_only_each_blocks_own_modulation_acts() -> None:
         assert torch.equal(timeless(latent(), 500.0), silenced(latent(), 500.0))
 
 
-def test_a_learned_basis_stands_where_the_sinusoids_stood() -> None:
+def test_a_learned_basis_replaces_the_sinusoids() -> None:
     model, pretrained = make(replace(CONFIG, time="learned")), make()
     assert set(model.state_dict()) - set(pretrained.state_dict()) == {"time_basis"}
     pretrained.load_state_dict({name: value for name, value in model.state_dict().items() if name != "time_basis"})
@@ -117,7 +117,7 @@ def test_patch_embedding_is_the_convolution_it_is_stored_as() -> None:
     assert relative(model.embed_patches(x), model.patch_embedding(x).flatten(2).transpose(1, 2)) < 1e-6
 
 
-def test_tokens_return_to_their_places() -> None:
+def test_patches_are_restored_from_tokens() -> None:
     x, patch = latent(2), (1, 2, 2)
     grid = token_grid(x, patch)
     assert grid == (3, 2, 3)
@@ -125,7 +125,7 @@ def test_tokens_return_to_their_places() -> None:
     assert torch.equal(unpatchify(tokens, grid, patch), x)
 
 
-def test_rotation_tells_offsets_only() -> None:
+def test_rotation_depends_on_offsets_alone() -> None:
     grid, width = (4, 5, 6), 12
     cos, sin = rotary_angles(grid, width, torch.device("cpu"))
     assert cos.shape == (120, 1, width // 2)
@@ -136,7 +136,7 @@ def test_rotation_tells_offsets_only() -> None:
     assert torch.equal(rotate(q, cos, sin)[0, 0], q[0, 0]), "the first token is not turned"
 
 
-def test_angles_made_under_inference_serve_training() -> None:
+def test_angles_made_in_inference_mode_work_in_training() -> None:
     rotary_angles.cache_clear()
     model = make()
     with torch.inference_mode():
@@ -195,7 +195,7 @@ def test_a_fresh_network_is_silent_and_learns() -> None:
     assert loss < 0.3 * target.square().mean()
 
 
-def test_what_does_not_fit_is_named() -> None:
+def test_invalid_sizes_are_refused() -> None:
     model = make()
     with pytest.raises(ModelError, match=r"\(3, 4, 5\) does not divide"):
         model(latent()[..., :5], 500.0)
@@ -207,7 +207,7 @@ def test_what_does_not_fit_is_named() -> None:
         TransformerConfig(time="learnt")  # type: ignore[arg-type]
 
 
-def test_adapters_find_their_places() -> None:
+def test_peft_adapters_fit_the_network() -> None:
     """Zero-initialised adapters change nothing; merged ones equal unmerged ones."""
     peft = pytest.importorskip("peft", reason="peft comes with the extra 'train'")
     model, base = make(), make()

@@ -75,7 +75,7 @@ def test_chunks_equal_the_whole(config: VAEConfig, chunk: int) -> None:
         assert relative(vae.decode(whole, chunk), vae.decode(whole)) < 1e-5
 
 
-def test_chunks_bound_what_is_held() -> None:
+def test_chunks_bound_the_memory() -> None:
     vae, longest = make(THREE_LEVELS), 0
 
     def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -91,7 +91,7 @@ def test_chunks_bound_what_is_held() -> None:
     assert longest == 8
 
 
-def test_the_future_is_not_seen() -> None:
+def test_no_frame_depends_on_later_frames() -> None:
     vae, x = make(THREE_LEVELS), video(THREE_LEVELS, frames=13)
     with torch.no_grad():
         latent, frames = vae.encode(x), vae.decode(vae.encode(x))
@@ -142,7 +142,7 @@ def test_upsampling_is_nearest_neighbour_then_convolution() -> None:
     assert relative(up(x), wanted) < 1e-6
 
 
-def test_training_sees_the_numbers_of_inference_and_reaches_everything() -> None:
+def test_training_equals_inference_and_reaches_every_parameter() -> None:
     vae, x = make(THREE_LEVELS), video(THREE_LEVELS)
     mean, log_variance = vae.posterior(x)
     frames = vae.decode(mean)
@@ -165,7 +165,7 @@ def test_bfloat16_stays_near_both_ways() -> None:
     assert relative(half, wanted) < 5e-2
 
 
-def test_the_decoder_ships_alone() -> None:
+def test_the_decoder_can_be_built_alone() -> None:
     whole, half = make(THREE_LEVELS), WanVAE(THREE_LEVELS, encoder=False)
     state = {name: value for name, value in whole.state_dict().items() if name.startswith(("decoder.", "conv2."))}
     half.load_state_dict(state, strict=True)
@@ -174,7 +174,7 @@ def test_the_decoder_ships_alone() -> None:
         assert torch.equal(half.decode(latent), whole.decode(latent))
 
 
-def test_what_does_not_fit_is_named() -> None:
+def test_invalid_sizes_are_refused() -> None:
     vae = make(THREE_LEVELS)
     with pytest.raises(ModelError, match=r"\(1, 8, 16, 24\) does not fit.*4 n \+ 1 frames"):
         vae.encode(video(THREE_LEVELS, frames=8))

@@ -1,4 +1,4 @@
-"""Other people's models with tiny random weights: what they predict reaches us whole; what is missing is named."""
+"""Other people's models with tiny random weights: their predictions are passed on, missing parts are named."""
 
 import json
 import time
@@ -11,16 +11,14 @@ import pytest
 import torch
 from eval_tree import write_recording
 
-from dvd.backbones.base import ModelCard
 from dvd.errors import ModelError, OptionError
 from dvd.evaluate.benchmark import LEARNT, evaluate
+from dvd.evaluate.methods.base import MethodOptions
 from dvd.evaluate.methods.depth_anything import SMALL, DepthAnythingV2
 from dvd.evaluate.methods.marigold import V1_1, Marigold
-from dvd.evaluate.methods.registry import MethodOptions, open_method
-from dvd.evaluate.methods.single_image import SingleImage
+from dvd.evaluate.methods.registry import open_method
 from dvd.evaluate.protocol import Protocol
 from dvd.evaluate.sequences import open_sequences
-from dvd.pipeline import Pipeline
 
 H, W = 48, 64
 FRAMES = np.random.default_rng(0).integers(0, 255, (3, H, W, 3)).astype(np.uint8)
@@ -90,7 +88,7 @@ def test_depth_anything_predicts_every_frame_on_its_own(depth_anything: Path) ->
     np.testing.assert_array_equal(predicted(method, Clip(FRAMES[1:2])), values[1:2])
 
 
-def test_depth_anything_is_the_networks_own_output(depth_anything: Path) -> None:
+def test_depth_anything_returns_the_networks_own_output(depth_anything: Path) -> None:
     from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
     network = AutoModelForDepthEstimation.from_pretrained(depth_anything).eval()
@@ -106,7 +104,7 @@ def test_depth_anything_is_the_networks_own_output(depth_anything: Path) -> None
     ("size", "seen"),
     [((28, 28), "28x42"), ((28, 56), "42x56"), ((60, 14), "70x84"), ("source", "56x70"), (None, "42x56")],
 )
-def test_depth_anything_sees_at_least_the_size_and_says_what_it_saw(depth_anything: Path, size, seen: str) -> None:
+def test_depth_anything_sees_at_least_the_size_and_reports_it(depth_anything: Path, size, seen: str) -> None:
     method = DepthAnythingV2(depth_anything, device="cpu", size=size)
     assert method.describe()["processed"] == {}
     predicted(method, Clip(FRAMES[:1]))
@@ -171,7 +169,7 @@ def marigold(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_marigold_repeats_itself_and_heeds_its_seed(marigold: Path) -> None:
+def test_marigold_is_repeatable_and_depends_on_its_seed(marigold: Path) -> None:
     method = Marigold(marigold, device="cpu")
     values = predicted(method)
     assert method.space == "depth"
@@ -182,7 +180,7 @@ def test_marigold_repeats_itself_and_heeds_its_seed(marigold: Path) -> None:
     assert not np.array_equal(predicted(Marigold(marigold, device="cpu", seed=1), Clip(FRAMES[:1])), values[:1])
 
 
-def test_marigold_tells_the_checkpoints_settings_once_it_is_open(marigold: Path) -> None:
+def test_marigold_states_the_checkpoints_settings_once_it_is_open(marigold: Path) -> None:
     method = Marigold(marigold, device="cpu")
     assert (method.describe()["steps"], method.describe()["size"]) == ("the checkpoint's own", "the checkpoint's own")
     once = predicted(method, Clip(FRAMES[:1]))
@@ -205,9 +203,7 @@ def test_marigold_sees_at_least_the_size(marigold: Path, size: tuple[int, int], 
     np.testing.assert_array_equal(values, predicted(own, Clip(FRAMES[:1])))
 
 
-def test_both_are_measured_by_name_with_every_option_they_read(
-    depth_anything: Path, marigold: Path, tmp_path: Path
-) -> None:
+def test_both_are_evaluated_by_name_with_every_option(depth_anything: Path, marigold: Path, tmp_path: Path) -> None:
     """From `--model` to results.json, on a recording of known depth."""
     data = open_sequences("rgbd", write_recording(tmp_path / "data", frames=3))
     protocol = Protocol("p", metrics=("abs_rel",))
@@ -229,7 +225,7 @@ def test_both_are_measured_by_name_with_every_option_they_read(
 
 
 @pytest.mark.parametrize("name", ["depth-anything-v2", "marigold"])
-def test_what_cannot_be_had_is_said_when_the_method_is_opened(
+def test_missing_weights_are_reported_when_the_method_is_opened(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before any frame is read, and also where no model is named: the default's id is then in the line."""
@@ -243,7 +239,7 @@ def test_what_cannot_be_had_is_said_when_the_method_is_opened(
 
 
 @pytest.mark.parametrize("kind", [DepthAnythingV2, Marigold])
-def test_without_a_network_it_is_said_at_once_that_a_hub_is_needed(
+def test_without_a_network_missing_weights_are_reported_at_once(
     kind: type[DepthAnythingV2] | type[Marigold], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from huggingface_hub import constants
@@ -253,7 +249,8 @@ def test_without_a_network_it_is_said_at_once_that_a_hub_is_needed(
     assert method.describe()["weights"] == "needs weights from the Hugging Face hub"
     started = time.monotonic()
     with pytest.raises(
-        ModelError, match=r"needs weights from the Hugging Face hub \(downloading is off\).*hf download nobody"
+        ModelError,
+        match=r"needs weights from the Hugging Face hub \(downloading is off; .*hf download nobody",
     ):
         next(method.predict(Clip()))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -264,7 +261,7 @@ def test_without_a_network_it_is_said_at_once_that_a_hub_is_needed(
 
 
 @pytest.mark.parametrize("kind", [DepthAnythingV2, Marigold])
-def test_folders_that_are_not_there_or_hold_no_weights(
+def test_missing_folders_and_folders_without_weights_are_refused(
     kind: type[DepthAnythingV2] | type[Marigold], tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match="nowhere: no such folder"):
@@ -286,7 +283,7 @@ def test_a_missing_library_is_named_with_the_extra_and_the_weights(
         assert word in str(caught.value), word
 
 
-def test_options_out_of_range() -> None:
+def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(OptionError, match="dtype of Depth Anything V2 is 'int8'"):
         DepthAnythingV2(device="cpu", dtype="int8")
     with pytest.raises(OptionError, match="size of Depth Anything V2 is 0x28"):
@@ -299,39 +296,3 @@ def test_options_out_of_range() -> None:
         Marigold(device="cpu", steps=0)
     with pytest.raises(OptionError, match="unknown device 'gpu'"):
         Marigold(device="gpu")
-
-
-class Counting:
-    """Disparity is the brightness; remembers how many frames came at once."""
-
-    time_factor, side_multiple = 4, 16
-    device, dtype = torch.device("cpu"), torch.float32
-    card = ModelCard("counting", "CC0", size=(48, 64), window=9, overlap=3)
-
-    def __init__(self) -> None:
-        self.lengths: list[int] = []
-
-    def encode(self, rgb: torch.Tensor) -> torch.Tensor:
-        self.lengths.append(rgb.shape[2])
-        return rgb.mean(dim=1, keepdim=True)
-
-    def forward(self, latent: torch.Tensor, timestep: float) -> torch.Tensor:
-        return latent
-
-    def decode(self, latent: torch.Tensor) -> torch.Tensor:
-        return latent
-
-
-def test_single_images_never_see_their_neighbours() -> None:
-    backbone = Counting()
-    method = SingleImage(Pipeline(backbone))
-    np.testing.assert_allclose(predicted(method), FRAMES.mean(axis=-1) / 255, atol=1e-5)
-    assert backbone.lengths == [1, 1, 1]
-    told = method.describe()
-    assert method.name == "counting, single images"
-    assert (told["window"], told["size"], told["tau"]) == (1, [48, 64], 0.5)
-
-
-def test_single_images_of_our_model() -> None:
-    values = predicted(SingleImage("dvd-mini", size=(48, 64), device="cpu", dtype="float32"), Clip(FRAMES[:1]))
-    assert values.std() > 0

@@ -1,4 +1,4 @@
-"""Once aligned, a prior is the best of its kind."""
+"""After alignment, a prior is the best of its kind."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from dvd.evaluate.sequences import open_sequences
 
 
 def truth_m(frames: int) -> np.ndarray:
-    """All rows but the last, which is not known."""
+    """Depth of all rows but the last, which is unknown."""
     return np.stack([depth_mm(frame)[:-1] / 1000 for frame in range(frames)])
 
 

@@ -1,7 +1,10 @@
 """Methods by name: what each reads, what is refused, and what they are called."""
 
+import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +12,11 @@ from eval_tree import SIZE, write_recording
 
 from dvd.errors import InputError, ModelError, OptionError
 from dvd.evaluate.benchmark import chosen, evaluate
-from dvd.evaluate.methods.registry import METHODS, OURS, MethodOptions, open_method, options_of_each, usage
-from dvd.evaluate.methods.single_image import SingleImage
+from dvd.evaluate.methods.base import MethodEntry, MethodOptions
+from dvd.evaluate.methods.ours import SingleImage
+from dvd.evaluate.methods.registry import METHODS, OURS, open_method, options_of_each, register, usage
 from dvd.evaluate.protocol import Protocol
-from dvd.evaluate.sequences import open_sequences
+from dvd.evaluate.sequences import EvalSequence, open_sequences
 from dvd.pipeline import load
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden"
@@ -40,23 +44,70 @@ SMALL = MethodOptions(device="cpu", dtype="float32", size=(16, 16))
         ("constant", MethodOptions(size=(16, 16)), "reads no size"),
     ],
 )
-def test_a_method_that_cannot_be_meant_is_refused(text: str, options: MethodOptions, said: str) -> None:
+def test_a_misstated_method_is_refused(text: str, options: MethodOptions, said: str) -> None:
     with pytest.raises(OptionError, match=said):
         open_method(text, options)
 
 
-def test_every_method_has_a_line_of_its_own() -> None:
-    assert {"constant", "row", "saved", "depth-anything-v2", "marigold", "single-image"} <= METHODS.keys()
+def test_every_method_has_its_own_summary() -> None:
+    assert {"constant", "row", "saved", "depth-anything-v2", "marigold", "single-image"} <= set(METHODS)
     assert (usage("saved"), usage("marigold"), usage("row")) == ("saved:PATH", "marigold[:MODEL]", "row")
-    assert len({entry.summary for entry in METHODS.values()}) == len(METHODS)
+    assert len({entry.summary for entry in METHODS.loaded().values()}) == len(METHODS)
 
 
-def test_every_option_is_read_by_some_method_and_no_other_is_named() -> None:
-    read = {name for entry in (*METHODS.values(), OURS) for name in entry.takes}
+def test_every_option_is_read_by_some_method() -> None:
+    read = {name for entry in (*METHODS.loaded().values(), OURS) for name in entry.takes}
     assert read | {"device", "dtype", "name"} == {field.name for field in fields(MethodOptions)}
 
 
-def test_any_method_is_called_as_it_is_told(tmp_path: Path) -> None:
+class Mean:
+    """A method of another package: the mean of every frame, times a factor."""
+
+    space = "disparity"
+
+    def __init__(self, factor: float, seed: int) -> None:
+        self.name, self.factor, self.seed = "mean", factor, seed
+
+    def describe(self) -> dict[str, object]:
+        return {"kind": "toy", "factor": self.factor, "seed": self.seed}
+
+    def predict(self, sequence: EvalSequence) -> Iterator[np.ndarray]:
+        for frame in sequence.frames():
+            yield np.full((1, *sequence.size), frame.rgb.mean() * self.factor, np.float32)
+
+
+TOY = MethodEntry("a toy", lambda text, options: Mean(float(text), options.seed or 0), ("seed",), "FACTOR", needed=True)
+
+
+@pytest.fixture(params=["register", "entry point"])
+def toy(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A method that a program registers, or that an installed package brings."""
+    monkeypatch.setattr(METHODS, "_things", dict(METHODS._things))
+    if request.param == "register":
+        register("toy", TOY)
+        return "toy"
+    home = tmp_path / "toys-1.0.dist-info"
+    home.mkdir()
+    (home / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
+    (home / "entry_points.txt").write_text("[dvd.methods]\npacked = packed_toy:TOY\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "packed_toy", SimpleNamespace(TOY=TOY))
+    monkeypatch.setattr(METHODS, "_searched", False)
+    return "packed"
+
+
+def test_a_method_from_outside_the_package_is_evaluated(toy: str, tmp_path: Path) -> None:
+    data = open_sequences("rgbd", write_recording(tmp_path / "data"))
+    results = evaluate(open_method(f"{toy}:2", MethodOptions(seed=3)), data, ABS_REL, tmp_path / "out")
+    assert np.isfinite(results.sequences[0].metrics["abs_rel"])
+    assert {"kind": "toy", "factor": 2, "seed": 3}.items() <= results.conditions.items()
+    with pytest.raises(OptionError, match=f"method '{toy}:2' reads no tau"):
+        open_method(f"{toy}:2", MethodOptions(tau=0.5))
+    with pytest.raises(OptionError, match=f"is written {toy}:FACTOR"):
+        open_method(toy)
+
+
+def test_every_method_can_be_given_a_name(tmp_path: Path) -> None:
     """A prior still predicts what it is, and the results carry the name that the tables print."""
     data = open_sequences("rgbd", write_recording(tmp_path / "data"))
     plain = evaluate(open_method("row"), data, ABS_REL, tmp_path / "row")
@@ -70,7 +121,7 @@ def test_any_method_is_called_as_it_is_told(tmp_path: Path) -> None:
         options_of_each(["row", "constant"], MethodOptions(name="DVD"))
 
 
-def test_single_images_are_the_model_on_every_frame_alone(tmp_path: Path) -> None:
+def test_single_images_equal_the_model_on_every_frame_alone(tmp_path: Path) -> None:
     sequence = open_sequences("rgbd", write_recording(tmp_path, frames=3))[0]
     method = open_method(f"single-image:{GOLDEN}", SMALL)
     assert isinstance(method, SingleImage)
@@ -85,7 +136,7 @@ def test_single_images_are_the_model_on_every_frame_alone(tmp_path: Path) -> Non
         open_method("single-image:no/such/model", SMALL)
 
 
-def test_single_images_are_measured(tmp_path: Path) -> None:
+def test_single_images_are_evaluated(tmp_path: Path) -> None:
     """A discriminative baseline, trained on images alone or not, is measured as any other method."""
     data = open_sequences("rgbd", write_recording(tmp_path / "data", frames=2))
     found = evaluate(open_method(f"single-image:{GOLDEN}", SMALL), data, ABS_REL, tmp_path / "out")
@@ -93,7 +144,7 @@ def test_single_images_are_measured(tmp_path: Path) -> None:
     assert found.conditions["kind"] == "single images"
 
 
-def test_predictions_of_the_whole_are_measured_on_its_first_frames(tmp_path: Path) -> None:
+def test_predictions_of_a_whole_sequence_are_evaluated_on_its_first_frames(tmp_path: Path) -> None:
     data = open_sequences("rgbd", write_recording(tmp_path / "data", frames=5))
     first = Protocol("p", metrics=("abs_rel",), frames=3)
     [cut] = chosen(data, first)

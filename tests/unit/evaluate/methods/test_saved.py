@@ -1,4 +1,4 @@
-"""What methods save is read back, whatever the form, value by value; and what does not fit is named."""
+"""Saved predictions are read value by value in every form; those that do not fit are refused."""
 
 import argparse
 import re
@@ -81,7 +81,7 @@ def test_archives(save, key: str, tmp_path: Path) -> None:
     ids=["float16", "big-endian", "uint16", "channel-first", "channel-last", "batch-of-one"],
 )
 @pytest.mark.parametrize("ending", ["npz", "npy"])
-def test_arrays_of_any_type_and_with_an_axis_more(ending: str, stored, expected, tmp_path: Path) -> None:
+def test_arrays_of_any_type_and_with_an_extra_axis(ending: str, stored, expected, tmp_path: Path) -> None:
     if ending == "npy":
         np.save(tmp_path / "balloon.npy", stored)
     else:
@@ -134,13 +134,13 @@ def test_gray_video_has_8_bits(gray: bool, tmp_path: Path) -> None:
 def test_colour_mapped_video_is_refused(tmp_path: Path) -> None:
     colours = np.random.default_rng(1).integers(0, 255, (T, H, W, 3)).astype(np.uint8)
     save_video(tmp_path / "balloon.mp4", colours, "libx264", "yuv444p")
-    with pytest.raises(InputError, match=r"balloon\.mp4: is in colour, and depth cannot be told from a colour map"):
+    with pytest.raises(InputError, match=r"balloon\.mp4: is in colour, and depth cannot be recovered"):
         predicted(SavedPredictions(tmp_path, "disparity"))
 
 
 @pytest.mark.parametrize(("count", "holds"), [(T - 1, T), (T + 1, T)])
 @pytest.mark.parametrize("form", ["npz", "video"])
-def test_another_number_of_frames_names_both(form: str, count: int, holds: int, tmp_path: Path) -> None:
+def test_another_frame_count_is_refused_with_both_numbers(form: str, count: int, holds: int, tmp_path: Path) -> None:
     if form == "npz":
         np.savez(tmp_path / "balloon.npz", VALUES)
     else:
@@ -152,7 +152,7 @@ def test_another_number_of_frames_names_both(form: str, count: int, holds: int, 
 
 
 @pytest.mark.parametrize("form", ["npz", "video"])
-def test_the_whole_of_a_sequence_that_is_cut_short_may_be_predicted(form: str, tmp_path: Path) -> None:
+def test_predictions_of_the_whole_of_a_shortened_sequence_are_read(form: str, tmp_path: Path) -> None:
     levels = (VALUES * 200).astype(np.uint8)
     if form == "npz":
         np.savez(tmp_path / "balloon.npz", levels)
@@ -183,7 +183,7 @@ def test_another_size_is_resized_and_reported(tmp_path: Path, caplog: pytest.Log
     assert "of another shape" in caplog.text
 
 
-def test_offset_moves_every_value(tmp_path: Path) -> None:
+def test_offset_is_added_to_every_value(tmp_path: Path) -> None:
     np.save(tmp_path / "balloon_pred.npy", VALUES - 1)
     found = predicted(SavedPredictions(tmp_path, "disparity", offset=1.0))
     np.testing.assert_allclose(found, VALUES, atol=1e-6)
@@ -200,7 +200,7 @@ def test_names_with_folders(place: str, tmp_path: Path) -> None:
     assert SavedPredictions(tmp_path, "disparity").find(sequence("scene/left")) == path
 
 
-def test_a_single_file_must_bear_the_sequences_name(tmp_path: Path) -> None:
+def test_a_single_file_must_be_named_after_the_sequence(tmp_path: Path) -> None:
     np.save(tmp_path / "balloon_pred.npy", VALUES)
     method = SavedPredictions(tmp_path / "balloon_pred.npy", "disparity", name="RollingDepth")
     np.testing.assert_array_equal(predicted(method), VALUES)
@@ -218,13 +218,13 @@ def test_the_most_exact_of_several_forms_is_taken(tmp_path: Path) -> None:
         predicted(method)
 
 
-def test_a_missing_prediction_offers_the_nearest(tmp_path: Path) -> None:
+def test_a_missing_prediction_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
     np.save(tmp_path / "baloon.npy", VALUES)
     with pytest.raises(InputError, match="no prediction of 'balloon'; did you mean baloon"):
         predicted(SavedPredictions(tmp_path, "disparity"))
 
 
-def test_keys_are_listed_where_they_leave_a_choice(tmp_path: Path) -> None:
+def test_ambiguous_keys_are_listed(tmp_path: Path) -> None:
     np.savez(tmp_path / "balloon.npz", depth=VALUES, disparity=1 / VALUES, pts=np.arange(T))
     with pytest.raises(InputError, match=r"name its key\. It holds depth \(5, 24, 32\), disparity \(5, 24, 32\), pts"):
         predicted(SavedPredictions(tmp_path, "depth"))
@@ -238,11 +238,11 @@ def test_keys_are_listed_where_they_leave_a_choice(tmp_path: Path) -> None:
     [
         (np.zeros((T, H, W, 3), np.float32), r"has shape \(5, 24, 32, 3\); predictions are frames"),
         (np.zeros((T, H, W), bool), "is of type bool"),
-        (np.asfortranarray(VALUES), "lies column by column"),
+        (np.asfortranarray(VALUES), "is stored column by column"),
     ],
     ids=["colour", "bool", "fortran"],
 )
-def test_arrays_that_are_no_depth(stored: np.ndarray, why: str, tmp_path: Path) -> None:
+def test_arrays_of_no_depth_are_refused(stored: np.ndarray, why: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "balloon.npz", depth=stored)
     with pytest.raises(InputError, match=why):
         predicted(SavedPredictions(tmp_path, "depth"))
@@ -264,7 +264,7 @@ def test_a_file_that_was_cut_off_is_named(tmp_path: Path) -> None:
         predicted(SavedPredictions(tmp_path, "depth"))
 
 
-def test_frames_of_several_sizes(tmp_path: Path) -> None:
+def test_frames_of_several_sizes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "balloon").mkdir()
     for number in range(T):
         np.save(tmp_path / "balloon" / f"{number}.npy", VALUES[number, : H - (number == 3)])
@@ -272,14 +272,14 @@ def test_frames_of_several_sizes(tmp_path: Path) -> None:
         predicted(SavedPredictions(tmp_path, "depth"))
 
 
-def test_bad_options(tmp_path: Path) -> None:
+def test_invalid_options_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="unknown space of predictions 'dispartiy'; did you mean disparity"):
         SavedPredictions(tmp_path, "dispartiy")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no such file or folder of predictions"):
         SavedPredictions(tmp_path / "nowhere", "disparity")
 
 
-def test_a_long_archive_is_never_whole_in_memory(tmp_path: Path) -> None:
+def test_a_long_archive_is_never_in_memory_at_once(tmp_path: Path) -> None:
     """300 frames are 59 MB; one frame is 0.2 MB."""
     frame = np.zeros((192, 256), np.float32)
     np.savez_compressed(tmp_path / "balloon.npz", depths=np.broadcast_to(frame, (300, *frame.shape)))
@@ -293,7 +293,7 @@ def test_a_long_archive_is_never_whole_in_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", DOCUMENTED)
-def test_documented_evaluations_are_understood(line: str) -> None:
+def test_documented_commands_name_known_methods(line: str) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     evaluate.add_arguments(parser)
     asked = parser.parse_args(shlex.split(line)[2:])

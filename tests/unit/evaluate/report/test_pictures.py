@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from dvd.evaluate.report.pictures import ERROR_MAP, UNKNOWN, WIDEST, Frames, gradient, strip
-from dvd.export.colormaps import table
+from dvd.export.display import table
 
 
 def opened(address: str) -> np.ndarray:

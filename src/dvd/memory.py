@@ -187,7 +187,7 @@ def encoding_bytes(vae: VAESizes, pixels: int, itemsize: int) -> int:
 
 
 def kept_by_vae(vae: VAESizes, pixels: int, itemsize: int, blocks: int) -> int:
-    """Return the bytes that training keeps for `blocks` residual blocks of the autoencoder's first level."""
+    """Return the bytes that `blocks` residual blocks of the autoencoder's first level keep for the backward pass."""
     return KEPT_BY_VAE * blocks * full_size_values(vae, pixels) * itemsize
 
 

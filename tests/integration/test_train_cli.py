@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("accelerate", reason="the train extra is not installed")
 pytest.importorskip("numba", reason="the train extra is not installed")
 
-from train_runs import ENVIRONMENT, losses, train_command
+from train_runs import losses, run, start, train_command, wait_for
 
 from dvd.train.tracking import read_history
 
@@ -29,20 +29,15 @@ STEPS = [
 ]
 
 
-def train(folder: Path, *more: str) -> list[str]:
-    return train_command("smoke", folder, *STEPS, *more)
-
-
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+COMMAND = train_command("smoke", *STEPS)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run that nothing interrupted."""
     folder = tmp_path_factory.mktemp("train") / "whole"
-    done = run(train(folder))
-    assert done.returncode == 0, done.stderr
+    done = run(COMMAND, folder)
+    assert done.status == 0, done.errors
     return folder
 
 
@@ -79,18 +74,13 @@ def test_a_run_killed_anywhere_ends_with_the_same_losses(whole: Path, tmp_path: 
     folder = begin(whole, tmp_path / "killed")
     kills = 0
     for after in (1, 2, 9, 14):  # steps of the history: in the VAE, the flow and the adaptation
-        process = subprocess.Popen(train(folder), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wanted = time.monotonic() + 120
-        while len(losses(folder)) < after:
-            assert process.poll() is None, process.stderr.read().decode()  # type: ignore[union-attr]
-            assert time.monotonic() < wanted
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += process.returncode == -signal.SIGKILL
+        running = start(COMMAND, folder)
+        wait_for(lambda: len(losses(folder)) >= after, running)  # noqa: B023
+        running.process.kill()
+        kills += running.end().status == -signal.SIGKILL
     assert kills == 4
-    done = run(train(folder))
-    assert done.returncode == 0, done.stderr
+    done = run(COMMAND, folder)
+    assert done.status == 0, done.errors
     one, other = losses(whole), losses(folder)
     assert one.keys() == other.keys()
     for key, row in one.items():
@@ -105,19 +95,15 @@ def test_a_run_killed_anywhere_ends_with_the_same_losses(whole: Path, tmp_path: 
 @pytest.mark.slow
 def test_sigterm_saves_first(whole: Path, tmp_path: Path) -> None:
     folder = begin(whole, tmp_path / "stopped")
-    command = train(folder)
+    command = list(COMMAND)
     command[command.index("--save-every") + 1] = "1000"
     command[command.index("--adapt.steps") + 1] = "500"
-    process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wanted = time.monotonic() + 120
-    while not any(phase == "adapt" for phase, _ in losses(folder)):
-        assert process.poll() is None
-        assert time.monotonic() < wanted
-        time.sleep(0.01)
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "stopped by SIGTERM after step" in errors
+    running = start(command, folder)
+    wait_for(lambda: any(phase == "adapt" for phase, _ in losses(folder)), running)
+    running.process.terminate()
+    done = running.end(60)
+    assert done.status == 2
+    assert "stopped by SIGTERM after step" in done.errors
     (saved,) = (folder / "adapt").glob("step_*")
     assert int(saved.name.removeprefix("step_")) < 500
 
@@ -125,8 +111,10 @@ def test_sigterm_saves_first(whole: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_train_as_one_does(whole: Path, tmp_path: Path) -> None:
     folder = begin(whole, tmp_path / "two")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = run([*launcher, *train(folder)[1:]])
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "dvd"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [*launcher, *COMMAND, "-o", str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     one, two = losses(whole), losses(folder)
     assert one.keys() == two.keys()
@@ -159,7 +147,7 @@ def constant_abs_rel(folder: Path) -> float:
     return float(np.mean([accuracy(1 + 1e-6 * rng.random(c.truth.shape), c.truth)["abs_rel"] for c in clips]))
 
 
-def test_a_dry_run_states_fields_data_and_parameters(dvd: Run, tmp_path: Path) -> None:
+def test_a_dry_run_describes_the_run(dvd: Run, tmp_path: Path) -> None:
     done = dvd("train", "smoke", "--dry-run", "-o", tmp_path / "run", "--rank", 4, "--adapt.steps", 70)
     assert done.status == 0, done.err
     assert "adaptation.rank = 4" in done.out
@@ -206,7 +194,7 @@ def test_bad_input_is_one_line_and_status_two(name: str, dvd: Run, tmp_path: Pat
     assert not (tmp_path / "run" / "scenes").exists()
 
 
-def test_a_folder_of_another_recipe_is_refused(dvd: Run, tmp_path: Path) -> None:
+def test_a_run_of_another_recipe_is_not_resumed(dvd: Run, tmp_path: Path) -> None:
     from dvd.train.loop import record
     from dvd.train.recipes import SMOKE
 

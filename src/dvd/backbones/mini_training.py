@@ -19,6 +19,7 @@ from dvd.backbones.trainable import Inject, Measures, Trainable
 from dvd.backbones.wan.training import WanCodec
 from dvd.backbones.wan.vae import WanVAE
 from dvd.errors import ModelError, OptionError, unknown
+from dvd.memory import KEPT_BY_ENCODER
 
 
 class MiniCodec(WanCodec):
@@ -107,7 +108,7 @@ class MiniTraining(Trainable):
 
     def measures(self, network: nn.Module, vae: WanVAE) -> Measures:
         """Return the sizes; the constant is what autograd keeps of the ImageNet encoder."""
-        return Measures(cast("MiniNetwork", network).transformer.config, vae.config, encoder_bytes=1500)
+        return Measures(cast("MiniNetwork", network).transformer.config, vae.config, encoder_bytes=KEPT_BY_ENCODER)
 
 
 def training_config(model: ModelSettings) -> MiniConfig:

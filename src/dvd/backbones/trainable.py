@@ -20,8 +20,7 @@ from dvd.errors import OptionError
 
 if TYPE_CHECKING:
     from dvd.backbones.settings import Adaptation, ModelSettings
-    from dvd.backbones.wan.transformer import TransformerConfig
-    from dvd.backbones.wan.vae import VAEConfig
+    from dvd.memory import TransformerSizes, VAESizes
 
 Inject = Callable[[nn.Module, Sequence[str], int, int], None]
 """Put LoRA of a rank and an alpha beside the modules at some paths of a network, in place."""
@@ -50,8 +49,8 @@ class Codec(Protocol):
 class Measures:
     """The sizes from which the memory of training is estimated; parts that a backbone does not have count nothing."""
 
-    transformer: TransformerConfig | None = None
-    vae: VAEConfig | None = None
+    transformer: TransformerSizes | None = None
+    vae: VAESizes | None = None
     encoder_bytes: int = 0
     """Bytes per pixel that an image encoder in front of the transformer keeps for the backward pass."""
 

@@ -126,17 +126,17 @@ class _Part:
 def activations(recipe: Recipe, phase: Phase, networks: Networks, part: _Part) -> float:
     """Return the bytes that a micro-batch needs on its way forth and back, at the network's or at the VAE's worst."""
     itemsize = 2 if precision(recipe) != "no" else 4
-    measures = networks.backbone.measures(networks.network, networks.vae)
-    encoding = 0
-    if (vae := measures.vae) is not None:
-        if blocks := phase.vae_blocks(vae.num_res_blocks):
-            return kept_by_vae(vae, part.pixels, itemsize, blocks)
-        encoding = encoding_bytes(vae, part.pixels, itemsize) if recipe.latents is None else 0
-    learning = 0.0
-    if (transformer := measures.transformer) is not None:
+    sizes = networks.backbone.measures(networks.network, networks.vae)
+    encoding, learning = 0.0, 0.0
+    if sizes.vae is not None:
+        if blocks := phase.vae_blocks(sizes.vae.num_res_blocks):
+            return kept_by_vae(sizes.vae, part.pixels, itemsize, blocks)
+        encoding = encoding_bytes(sizes.vae, part.pixels, itemsize) if recipe.latents is None else 0
+    if sizes.transformer is not None:
         rank = recipe.adaptation.rank if recipe.adaptation.kind == "lora" else None
-        learning = kept_by_transformer(transformer, part.tokens, itemsize, rank, recipe.model.gradient_checkpointing)
-    return max(encoding, learning + measures.encoder_bytes * part.pixels)
+        checkpointing = recipe.model.gradient_checkpointing
+        learning = kept_by_transformer(sizes.transformer, part.tokens, itemsize, rank, checkpointing)
+    return max(encoding, learning + sizes.encoder_bytes * part.pixels)
 
 
 def _parts(recipe: Recipe, phase: Phase, processes: int) -> list[_Part]:

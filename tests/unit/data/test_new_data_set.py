@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dvd.train.feeds import open_one
 from PIL import Image
 
 from dvd.apps.cli import main

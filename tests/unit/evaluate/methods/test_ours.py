@@ -11,6 +11,7 @@ from torch import nn
 import dvd
 from dvd.backbones.base import Backbone, ModelCard
 from dvd.backbones.wan.generative import GenerativeWanBackbone
+from dvd.backbones.wan.training import WanTraining
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.errors import OptionError
@@ -105,7 +106,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     transformer, vae = WanTransformer(SIZES), WanVAE(SMALL_VAE)
     nn.init.normal_(transformer.head.head.weight, std=0.2)
     path = tmp_path_factory.mktemp("generative") / "model"
-    write_model(path, transformer, vae, CARD, sampler_steps=3)
+    write_model(path, WanTraining(), transformer, vae, CARD, sampler_steps=3)
     return path
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from dvd.errors import DVDError, InputError
 from dvd.train.adapt import transformer_of
-from dvd.train.configure import flat
+from dvd.train.config import flat
 from dvd.train.engine import precision
 from dvd.train.feeds import is_rendered, open_one, shapes, sources_of
 from dvd.train.mixture import samples_per_step

@@ -33,7 +33,7 @@ from dvd.train.adapt import AdaptTask, MiniCodec, WanCodec, transformer_of
 from dvd.train.adapters import adapt
 from dvd.train.cache import refuse_other_vae
 from dvd.train.checkpoints import load_result, save_result, writing
-from dvd.train.configure import describe, differences
+from dvd.train.config import describe, differences
 from dvd.train.engine import Engine, Task, fit, open_engine
 from dvd.train.feeds import open_feeds, open_one, render
 from dvd.train.flow import widen

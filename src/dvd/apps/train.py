@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 def resolve(args: argparse.Namespace) -> Recipe:
     """The recipe that the command line names, with the fields of --config, then those of the command line."""
     from dvd.errors import OptionError, unknown
-    from dvd.train.configure import overlay, override, parse_fields, read_config
+    from dvd.train.config import overlay, override, parse_fields, read_config
     from dvd.train.recipes import RECIPES
 
     if args.recipe is None:

@@ -19,7 +19,6 @@ from dvd.data.formats import read_npy
 from dvd.errors import OptionError
 from dvd.train.recipes import RECIPES
 from dvd.train.settings import SourceSettings
-from dvd.train.sources import open_one
 
 PLUGIN = """
 from dvd.data import Framing, Layout, Patterns

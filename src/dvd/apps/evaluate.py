@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dvd.apps.console import progress_bar
 from dvd.apps.options import add_model_arguments, add_tau, check_values, one_of
 from dvd.names import FITS, PROTOCOLS, SCOPES, SPACES, STITCHES
 
 if TYPE_CHECKING:
-    from dvd.evaluate.methods.base import MethodOptions
     from dvd.evaluate.protocol import Protocol
+    from dvd.evaluate.request import Request
     from dvd.evaluate.results import Results
     from dvd.evaluate.sequences import EvalSequence
 
@@ -83,74 +83,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to measure, and where the results go.
-
-    `methods` maps each method to its options, `datasets` each data set to its folder. `folder` has the results of a
-    single method, or one folder for each of several.
-    """
-
-    methods: Mapping[str, MethodOptions]
-    datasets: Mapping[str, str]
-    protocol: Protocol
-    split: str | None
-    per_metre: float | None
-    folder: Path
-    keep_predictions: bool
-
-    def open_sequences(self) -> list[EvalSequence]:
-        """Open the sequences that the protocol takes; InputError if a data set has none."""
-        from dvd.evaluate.benchmark import chosen
-
-        return chosen(_open_sequences(self.datasets, self.split, self.per_metre, self.protocol), self.protocol)
-
-    def folders(self) -> dict[str, Path]:
-        """Return the folder of each method's results."""
-        if len(self.methods) == 1:
-            return dict.fromkeys(self.methods, self.folder)
-        plain = [_plain(name) for name in self.methods]
-        names = [f"{name}-{i}" if plain.count(name) > 1 else name for i, name in enumerate(plain, 1)]
-        return {method: self.folder / name for method, name in zip(self.methods, names, strict=True)}
-
-    def options(self, method: str) -> MethodOptions:
-        """Return a method's options, with the protocol's way of stitching if it stitches and was given no other."""
-        from dvd.evaluate.methods.registry import stitches
-
-        options = self.methods[method]
-        return replace(options, stitch=options.stitch or self.protocol.stitch) if stitches(method) else options
-
-    def conditions(self, method: str) -> dict[str, Any]:
-        """Return what a number depends on besides the method and the protocol."""
-        import torch
-
-        from dvd.evaluate.methods.registry import stitches
-        from dvd.evaluate.race import commit
-        from dvd.hardware import cpu_name
-
-        machine = {"torch": torch.__version__, "processor": cpu_name(), "threads": torch.get_num_threads()}
-        how = {"split": self.split, "per_metre": self.per_metre}
-        conditions = {
-            "commit": commit(),
-            **machine,
-            "datasets": {n: {"root": r, **how} for n, r in self.datasets.items()},
-        }
-        if self.protocol.single_images or not stitches(method):
-            return conditions
-        default, stitch = self.protocol.stitch, self.methods[method].stitch
-        by_hand = stitch is not None and stitch != default
-        return conditions | {
-            "stitch_from": f"--stitch, in place of the protocol's {default}" if by_hand else "the protocol"
-        }
-
-
 def run(args: argparse.Namespace) -> int:
     """Measure, or do what one of the other options says. Exit status 2 if a method or every sequence failed."""
     _refuse_ignored_options(args)
     if args.list:
         return _list()
     if args.compare:
-        return _compare(*args.compare, args.metric)
+        before, after = args.compare
+        return _compare(before, after, args.metric)
     if args.report:
         return _report(args.report, args.output or Path("runs", "eval", "report"))
     if args.write_inputs:
@@ -160,7 +100,9 @@ def run(args: argparse.Namespace) -> int:
 
 def request_of(args: argparse.Namespace) -> Request:
     """Return the request that the command line makes; OptionError if it contradicts itself or names what is unknown."""
-    from dvd.evaluate.methods.registry import OURS, MethodOptions, find_method, options_of_each
+    from dvd.evaluate.methods.base import MethodOptions
+    from dvd.evaluate.methods.registry import OURS, find_method, options_of_each
+    from dvd.evaluate.request import Request, plain_name
 
     protocol, datasets = _protocol_of(args), _datasets_of(args)
     named = {field.name for field in fields(MethodOptions)} - {"space"}
@@ -168,7 +110,7 @@ def request_of(args: argparse.Namespace) -> Request:
     methods = options_of_each(args.model, options)
     if len(methods) == 1:  # If one of several fails, the others go on.
         check_values(args, [name for name in methods if find_method(name)[0] is OURS])
-    default = Path("runs", "eval", f"{'_'.join(map(_plain, args.model))}_{_plain(protocol.name)}")
+    default = Path("runs", "eval", f"{'_'.join(map(plain_name, args.model))}_{plain_name(protocol.name)}")
     folder = args.output or default
     return Request(methods, datasets, protocol, args.split, args.per_metre, folder, args.keep_predictions)
 
@@ -177,24 +119,22 @@ def _measure(request: Request) -> int:
     """Measure every method on every sequence; a method that fails is reported, and does not stop the others."""
     from dvd.apps.report import method_line, print_reports, sequence_lines
     from dvd.errors import DVDError, InputError
-    from dvd.evaluate.benchmark import RESULTS, evaluate
-    from dvd.evaluate.methods.registry import open_method
+    from dvd.evaluate.benchmark import RESULTS
 
     protocol, sequences = request.protocol, request.open_sequences()
     print(f"{protocol.describe()}: {len(sequences)} sequences, {sum(one.count for one in sequences)} frames")
     measured: list[tuple[Path, Results]] = []
     for name, folder in request.folders().items():
         try:
-            method = open_method(name, request.options(name))
-            conditions = request.conditions(name)
+            method = request.open_method(name)
             with _progress(sequences) as progress:
-                results = evaluate(method, sequences, protocol, folder, conditions, request.keep_predictions, progress)
+                results = request.measure(name, method, sequences, progress)
         except DVDError as error:
             if len(request.methods) == 1:
                 raise
             print(f"dvd: {name}: {error}", file=sys.stderr)
             continue
-        print(f"\n{method_line(method, conditions)}")
+        print(f"\n{method_line(method, results.conditions)}")
         for line in sequence_lines(results):
             print(line)
         print(f"{folder / RESULTS} holds every sequence, frame by frame", flush=True)
@@ -226,12 +166,11 @@ def _report(paths: list[Path], folder: Path) -> int:
 
 
 def _write_inputs(args: argparse.Namespace) -> int:
-    from dvd.evaluate.benchmark import chosen
     from dvd.evaluate.inputs import write_inputs
+    from dvd.evaluate.request import open_datasets
 
-    protocol = _protocol_of(args)
-    sequences = _open_sequences(_datasets_of(args), args.split, args.per_metre, protocol)
-    write_inputs(chosen(sequences, protocol), args.write_inputs, print)
+    sequences = open_datasets(_datasets_of(args), _protocol_of(args), args.split, args.per_metre)
+    write_inputs(sequences, args.write_inputs, print)
     return 0
 
 
@@ -282,7 +221,6 @@ def _protocol_of(args: argparse.Namespace) -> Protocol:
     """Return the named protocol, with the changes that the command line makes; its name says which."""
     from dvd.evaluate.protocol import choose_protocol
 
-    protocol = choose_protocol(args.protocol)
     given = {
         "frames": args.frames,
         "sequences": args.sequences,
@@ -291,10 +229,7 @@ def _protocol_of(args: argparse.Namespace) -> Protocol:
         "space": args.align_in,
         "fit": args.fit,
     }
-    changed = {name: v for name, v in given.items() if v is not None and v != getattr(protocol, name)}
-    if not changed:
-        return protocol
-    return replace(protocol, name=f"{protocol.name}, {' and '.join(changed)} changed", **changed)
+    return choose_protocol(args.protocol).but(**{name: value for name, value in given.items() if value is not None})
 
 
 def _datasets_of(args: argparse.Namespace) -> dict[str, str]:
@@ -319,15 +254,6 @@ def _datasets_of(args: argparse.Namespace) -> dict[str, str]:
     return roots
 
 
-def _open_sequences(
-    roots: Mapping[str, str], split: str | None, per_metre: float | None, protocol: Protocol
-) -> list[EvalSequence]:
-    from dvd.evaluate.sequences import open_sequences
-
-    opened = (open_sequences(name, root, split, per_metre, protocol.single_images) for name, root in roots.items())
-    return [sequence for sequences in opened for sequence in sequences]
-
-
 @contextmanager
 def _progress(sequences: list[EvalSequence]) -> Iterator[Callable[[EvalSequence, int], None]]:
     """Show a bar of the frames read; each is read twice, to predict and to measure."""
@@ -339,9 +265,3 @@ def _progress(sequences: list[EvalSequence]) -> Iterator[Callable[[EvalSequence,
 
 def _names(values: tuple[str, ...]) -> str:
     return ", ".join(values)
-
-
-def _plain(text: str) -> str:
-    """Return a name for a folder: the last part of `text`, with anything unusual as a hyphen."""
-    kept = "".join(c if c.isalnum() or c in ".-" else "-" for c in text.rstrip("/").rpartition("/")[2])
-    return kept.strip("-.") or "model"

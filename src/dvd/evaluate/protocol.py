@@ -12,9 +12,9 @@ every frame at its stored size, takes truth from 1e-3 m and lists its frames in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from dvd.errors import OptionError, unknown
 from dvd.metrics import ACCURACY, LEAST_DISPARITY
@@ -85,6 +85,17 @@ class Protocol:
             raise OptionError(f"least disparity {self.least_disparity:g} must be positive, because it is inverted")
         if self.range_m is not None and not 0 < self.range_m[0] < self.range_m[1]:
             raise OptionError(f"the range {self.range_m[0]:g} … {self.range_m[1]:g} m is empty; give 0.1 10")
+
+    def but(self, **changes: Any) -> Protocol:
+        """Return the protocol with other values of some fields, and their names in its own. OptionError as above."""
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise OptionError(unknown("field of a protocol", name, known))
+        changed = {name: value for name, value in changes.items() if value != getattr(self, name)}
+        if not changed:
+            return self
+        return replace(self, name=f"{self.name}, {' and '.join(changed)} changed", **changed)
 
     def describe(self) -> str:
         """Describe the protocol in one line, for reports."""

@@ -75,7 +75,7 @@ class Results:
             parts["long"] = Part(range(least, EVER), f"from {least} frames")
         return parts
 
-    def mean(self, dataset: str | None, lengths: range | None = None) -> dict[str, float]:
+    def mean(self, dataset: str | None = None, lengths: range | None = None) -> dict[str, float]:
         """Return the mean of every metric over the sequences that count, of a data set or all, of `lengths` or all."""
         rows = [
             sequence.metrics

@@ -52,8 +52,8 @@ _VARIABLES = {INK: "--ink", SOFT: "--soft", GRID: "--line", PAPER: "--card"} | {
 class Series:
     """Values at positions along the horizontal axis; None, NaN and infinity leave a gap.
 
-    `colour` is an index into `COLOURS`, which begin anew with other dashes. `mark` is the shape of points, and `hollow`
-    says which of them are.
+    `colour` is an index into `COLOURS`; from six on they repeat with other dashes. `mark` is the shape of points,
+    `hollow` says which points are drawn hollow.
     """
 
     name: str
@@ -127,15 +127,15 @@ def new_figure(
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure of `width` × `height` points with rows × columns axes in house style, listed row by row.
 
-    `margins` fixes left, right, top and bottom in points, else they are chosen so that nothing overlaps.
+    `margins` fixes left, right, top and bottom in points; None chooses them so that nothing overlaps.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width / 72, height / 72), layout="constrained" if margins is None else None)
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08) if margins is None else None
+    figure = Figure(figsize=(width / 72, height / 72), layout=layout)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    if margins is None:
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    else:
+    if margins is not None:
         left, right, top, bottom = margins
         figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
     for each in axes:
@@ -218,7 +218,7 @@ def to_svg(figure: Figure, title: str, name: str) -> str:
 
 
 def _rounded(attribute: re.Match[str]) -> str:
-    """The coordinates of an attribute to a hundredth of a point."""
+    """Round the coordinates of an attribute to a hundredth of a point."""
     return re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), attribute[0])
 
 
@@ -238,7 +238,7 @@ _CLEANING = [
 
 
 def save_png(figure: Figure, path: str | Path, dpi: float = 150) -> None:
-    """Write a figure as PNG, replacing the file as a whole; OutputError where the disk refuses."""
+    """Write a figure as PNG, replacing the file as a whole. Raise OutputError if the disk refuses."""
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=dpi, facecolor="white")
 
@@ -325,9 +325,9 @@ def _ticks(low: float, high: float, most: int, integer: bool = False) -> list[fl
     from matplotlib.ticker import MaxNLocator
 
     locator = MaxNLocator(most, integer=integer, steps=[1, 2, 5, 10], min_n_ticks=1 if integer else 3)
-    return [value for value in locator.tick_values(low, high).tolist() if low <= value <= high]
+    return [float(value) for value in locator.tick_values(low, high) if low <= value <= high]
 
 
 def _literal(text: str) -> str:
-    """Text in which matplotlib finds no formula."""
+    """Escape the dollar signs that matplotlib would take for a formula."""
     return text.replace("$", r"\$")

@@ -89,8 +89,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         return _list()
     if args.compare:
-        before, after = args.compare
-        return _compare(before, after, args.metric)
+        return _compare(args.compare, args.metric)
     if args.report:
         return _report(args.report, args.output or Path("runs", "eval", "report"))
     if args.write_inputs:
@@ -149,9 +148,10 @@ def _measure(request: Request) -> int:
     return 0 if len(measured) == len(request.methods) else 2
 
 
-def _compare(a: Path, b: Path, metric: str) -> int:
+def _compare(paths: list[Path], metric: str) -> int:
     from dvd.evaluate.report.compare import compare_files
 
+    a, b = paths
     print(compare_files(a, b, metric), end="")
     return 0
 

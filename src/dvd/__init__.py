@@ -1,7 +1,8 @@
 """Depth from video in one deterministic pass.
 
 `load` opens a model, `model(frames)` predicts arrays, `predict_file` turns a video file into disparity files,
-`open_video` streams frames. Heavy modules are imported when a name is first used.
+`open_video` streams frames, `evaluate` measures a method on labelled recordings. Heavy modules are imported when a
+name is first used.
 """
 
 from __future__ import annotations
@@ -11,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dvd.backbones.base import ModelCard
+    from dvd.backbones.registry import register_backbone
+    from dvd.data.layouts import register_layout
     from dvd.errors import DVDError, InputError, ModelError, OptionError, OutputError
-    from dvd.export import ExportOptions
+    from dvd.evaluation.methods.base import MethodOptions
+    from dvd.evaluation.methods.registry import register_method
+    from dvd.evaluation.protocol import Protocol
+    from dvd.evaluation.request import evaluate
+    from dvd.evaluation.results import Results
+    from dvd.export import ExportOptions, register_format
     from dvd.pipeline import DVD, Pipeline, Prediction, Result, load, predict_file
     from dvd.pipeline import predict_file as predict
     from dvd.record import Record
@@ -28,14 +36,17 @@ __all__ = [
     "ExportOptions",
     "Frame",
     "InputError",
+    "MethodOptions",
     "ModelCard",
     "ModelError",
     "OptionError",
     "OutputError",
     "Pipeline",
     "Prediction",
+    "Protocol",
     "Record",
     "Result",
+    "Results",
     "Seam",
     "Shot",
     "StitchRule",
@@ -43,16 +54,28 @@ __all__ = [
     "StreamOptions",
     "Video",
     "VideoInfo",
+    "evaluate",
     "load",
     "open_video",
     "predict",
     "predict_file",
+    "register_backbone",
+    "register_format",
+    "register_layout",
+    "register_method",
 ]
 
 _HOMES = {
     "backbones.base": ("ModelCard",),
+    "backbones.registry": ("register_backbone",),
+    "data.layouts": ("register_layout",),
     "errors": ("DVDError", "InputError", "ModelError", "OptionError", "OutputError"),
-    "export": ("ExportOptions",),
+    "evaluation.methods.base": ("MethodOptions",),
+    "evaluation.methods.registry": ("register_method",),
+    "evaluation.protocol": ("Protocol",),
+    "evaluation.request": ("evaluate",),
+    "evaluation.results": ("Results",),
+    "export": ("ExportOptions", "register_format"),
     "pipeline": ("DVD", "Pipeline", "Prediction", "Result", "load", "predict_file"),
     "record": ("Record",),
     "stitch": ("StitchRule",),

@@ -339,6 +339,6 @@ def test_the_labelled_clips(dvd: Run, tmp_path: Path) -> None:
 
 def test_the_terminal_shows_only_metrics_that_exist() -> None:
     from dvd.apps import report
-    from dvd.evaluate import protocol
+    from dvd.evaluation import protocol
 
     assert set(report.SHOWN) <= {*protocol.METRICS, "abs_rel_per_frame", "wander"}

@@ -17,7 +17,7 @@ FLOORS = (
     | {"shots", "windows", "align", "losses", "metrics"},
     {"video", "export", "backbones", "hardware", "resize", "record", "frames"},
     {"regressor", "stitch", "outputs", "data", "scenes"},
-    {"stream", "pipeline", "train", "evaluate"},
+    {"stream", "pipeline", "train", "evaluation"},
     {"study"},
     {"apps", "__main__"},
 )
@@ -85,7 +85,7 @@ def test_rooms_of_one_floor_do_not_import_each_other_in_a_circle() -> None:
 
 
 def test_inference_knows_nothing_of_training() -> None:
-    training = ("dvd.train.", "dvd.data.", "dvd.scenes.", "dvd.evaluate.", "dvd.study.", "accelerate.", "peft.")
+    training = ("dvd.train.", "dvd.data.", "dvd.scenes.", "dvd.evaluation.", "dvd.study.", "accelerate.", "peft.")
     known = [
         f"{name}: {full}"
         for name, room, path in MODULES
@@ -122,7 +122,7 @@ def test_predicting_imports_nothing_of_training() -> None:
     code = (
         "import sys, dvd; dvd.load; dvd.predict; dvd.open_video;"
         "unwanted = {'accelerate', 'peft', 'diffusers', 'transformers'};"
-        "above = ('dvd.train', 'dvd.data', 'dvd.scenes', 'dvd.evaluate', 'dvd.study');"
+        "above = ('dvd.train', 'dvd.data', 'dvd.scenes', 'dvd.evaluation', 'dvd.study');"
         "print([name for name in sys.modules if name.split('.')[0] in unwanted or name.startswith(above)])"
     )
     assert python(code).strip() == "[]"

@@ -16,10 +16,10 @@ from dvd.apps.options import add_model_arguments, add_tau, check_values, one_of
 from dvd.names import FITS, PROTOCOLS, SCOPES, SPACES, STITCHES
 
 if TYPE_CHECKING:
-    from dvd.evaluate.protocol import Protocol
-    from dvd.evaluate.request import Request
-    from dvd.evaluate.results import Results
-    from dvd.evaluate.sequences import EvalSequence
+    from dvd.evaluation.protocol import Protocol
+    from dvd.evaluation.request import Request
+    from dvd.evaluation.results import Results
+    from dvd.evaluation.sequences import EvalSequence
 
 _INSTEAD = {
     "list": (),
@@ -99,9 +99,9 @@ def run(args: argparse.Namespace) -> int:
 
 def request_of(args: argparse.Namespace) -> Request:
     """Return the request that the command line makes; OptionError if it contradicts itself or names what is unknown."""
-    from dvd.evaluate.methods.base import MethodOptions
-    from dvd.evaluate.methods.registry import OURS, find_method, options_of_each
-    from dvd.evaluate.request import Request, plain_name
+    from dvd.evaluation.methods.base import MethodOptions
+    from dvd.evaluation.methods.registry import OURS, find_method, options_of_each
+    from dvd.evaluation.request import Request, plain_name
 
     protocol, datasets = _protocol_of(args), _datasets_of(args)
     named = {field.name for field in fields(MethodOptions)} - {"space"}
@@ -118,7 +118,7 @@ def _measure(request: Request) -> int:
     """Measure every method on every sequence; a method that fails is reported, and does not stop the others."""
     from dvd.apps.report import method_line, print_reports, sequence_lines
     from dvd.errors import DVDError, InputError
-    from dvd.evaluate.benchmark import RESULTS
+    from dvd.evaluation.benchmark import RESULTS
 
     protocol, sequences = request.protocol, request.open_sequences()
     print(f"{protocol.describe()}: {len(sequences)} sequences, {sum(one.count for one in sequences)} frames")
@@ -149,7 +149,7 @@ def _measure(request: Request) -> int:
 
 
 def _compare(paths: list[Path], metric: str) -> int:
-    from dvd.evaluate.report.compare import compare_files
+    from dvd.evaluation.report.compare import compare_files
 
     a, b = paths
     print(compare_files(a, b, metric), end="")
@@ -159,15 +159,15 @@ def _compare(paths: list[Path], metric: str) -> int:
 def _report(paths: list[Path], folder: Path) -> int:
     """Write tables and page of earlier evaluations."""
     from dvd.apps.report import print_reports
-    from dvd.evaluate.results import read
+    from dvd.evaluation.results import read
 
     print_reports([(path.parent, read(path)) for path in paths], folder, notes=True)
     return 0
 
 
 def _write_inputs(args: argparse.Namespace) -> int:
-    from dvd.evaluate.inputs import write_inputs
-    from dvd.evaluate.request import open_datasets
+    from dvd.evaluation.inputs import write_inputs
+    from dvd.evaluation.request import open_datasets
 
     sequences = open_datasets(_datasets_of(args), _protocol_of(args), args.split, args.per_metre)
     write_inputs(sequences, args.write_inputs, print)
@@ -176,8 +176,8 @@ def _write_inputs(args: argparse.Namespace) -> int:
 
 def _list() -> int:
     from dvd.data.layouts import LAYOUTS
-    from dvd.evaluate.methods.registry import METHODS, OURS, usage
-    from dvd.evaluate.protocol import PROTOCOLS as DESCRIBED
+    from dvd.evaluation.methods.registry import METHODS, OURS, usage
+    from dvd.evaluation.protocol import PROTOCOLS as DESCRIBED
 
     rows: dict[str, dict[str, str]] = {
         "data sets": {name: layout.summary for name, layout in LAYOUTS.items()},
@@ -219,7 +219,7 @@ def _option(name: str) -> str:
 
 def _protocol_of(args: argparse.Namespace) -> Protocol:
     """Return the named protocol, with the changes that the command line makes; its name says which."""
-    from dvd.evaluate.protocol import choose_protocol
+    from dvd.evaluation.protocol import choose_protocol
 
     given = {
         "frames": args.frames,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dvd.evaluate.methods.base import Method
-    from dvd.evaluate.report.snapshots import Snapshot
-    from dvd.evaluate.results import Results
+    from dvd.evaluation.methods.base import Method
+    from dvd.evaluation.report.snapshots import Snapshot
+    from dvd.evaluation.results import Results
 
 SHOWN = {
     "abs_rel": "AbsRel×100",
@@ -72,10 +72,10 @@ def sequence_lines(results: Results) -> Iterator[str]:
 
 def print_reports(measured: Sequence[tuple[Path, Results]], folder: Path, notes: bool) -> None:
     """Print the tables of results, given with their folders, and write tables and page into `folder`."""
-    from dvd.evaluate.report import snapshots
-    from dvd.evaluate.report.page import missing
-    from dvd.evaluate.report.table_forms import render_all
-    from dvd.evaluate.results import distinct
+    from dvd.evaluation.report import snapshots
+    from dvd.evaluation.report.page import missing
+    from dvd.evaluation.report.table_forms import render_all
+    from dvd.evaluation.results import distinct
 
     results = distinct([each for _, each in measured])
     folders = [path for path, _ in measured]
@@ -93,8 +93,8 @@ def write_reports(
 
     Each file is replaced as a whole. Raise OutputError if the disk refuses.
     """
-    from dvd.evaluate.report.page import missing, page
-    from dvd.evaluate.report.table_forms import ENDINGS, render_all
+    from dvd.evaluation.report.page import missing, page
+    from dvd.evaluation.report.table_forms import ENDINGS, render_all
     from dvd.files import replacing
 
     texts = {f"tables.{ending}": render_all(results, form, beside_published) for form, ending in ENDINGS.items()}
@@ -116,7 +116,7 @@ def _text(value: object) -> str:
 
 
 def _cells(metrics: dict[str, float], names: list[str]) -> str:
-    from dvd.evaluate.report.labels import label
+    from dvd.evaluation.report.labels import label
 
     return "  ".join(label(name).show(metrics.get(name)).rjust(len(_head(name))) for name in names)
 

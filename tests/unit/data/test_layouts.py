@@ -17,7 +17,7 @@ from dvd.data.layout import planar
 from dvd.data.layouts import LAYOUTS, LayoutSource, open_source
 from dvd.data.sources import BadSample
 from dvd.errors import InputError, OptionError
-from dvd.evaluate.sequences import open_sequences
+from dvd.evaluation.sequences import open_sequences
 
 SIZE = (24, 32)
 LABELLED = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "labelled"

@@ -1,6 +1,8 @@
 """Imports go down only, and what is light stays light."""
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,3 +134,36 @@ def test_the_public_face_shows_what_it_has() -> None:
     assert set(dvd.__all__) <= set(dir(dvd))
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         dvd.lod  # noqa: B018
+
+
+ALIASES = {"CameraReader", "DepthReader", "FlowReader"} | {
+    *("Fit", "FitName", "Last", "Moment", "Progress", "RangeMode", "Scope", "Size", "Skip", "Space", "ValuesAt"),
+}
+"""Names of unions and literals."""
+OUTSIDE = {"Any", "Callable", "Fraction", "Iterable", "Iterator", "Literal", "Mapping", "NDArray", "None", "Path"} | {
+    *(
+        "ClassVar",
+        "ForwardRef",
+        "Tensor",
+        "Self",
+        "Sequence",
+        "TracebackType",
+        "BaseException",
+        "True",
+        "False",
+        "Generator",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", dvd.__all__)
+def test_classes_in_public_signatures_are_public(name: str) -> None:
+    thing = getattr(dvd, name)
+    methods = [
+        getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+        for key, member in vars(thing).items()
+        if not key.startswith("_") or key in ("__call__", "__next__")
+    ]
+    annotated = [thing, *methods] if inspect.isclass(thing) else [thing]
+    text = " ".join(str(note) for each in annotated for note in getattr(each, "__annotations__", {}).values())
+    assert set(re.findall(r"\b[A-Z]\w+", text)) <= {*dvd.__all__, *ALIASES, *OUTSIDE}

@@ -277,7 +277,7 @@ def test_a_signal_keeps_what_is_finished_and_it_plays(
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     give_up = time.monotonic() + 60
-    while not any(_size(each) > 30 * 48 * 64 * 4 for each in out.glob("clip.*.part.npz")):
+    while not any(_size(each) > 30 * 48 * 64 * 4 for each in out.glob("clip.*.part.npy")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < give_up, left(out)
         time.sleep(0.01)

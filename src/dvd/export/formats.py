@@ -46,11 +46,12 @@ def register_format(writer: W) -> W:
 
 def writers() -> Mapping[str, type[Writer]]:
     """Return every format's writer by name: the package's own, those of other packages, and those registered."""
-    return {**_installed_writers(), **_registered}
+    return {**installed_writers(), **_registered}
 
 
 @cache
-def _installed_writers() -> dict[str, type[Writer]]:
+def installed_writers() -> Mapping[str, type[Writer]]:
+    """Return the writers of the package and of other packages, without those registered; looked for only once."""
     known = {name: resolve_name(writer) for name, writer in FORMATS.items()}
     for entry in metadata.entry_points(group=GROUP):
         try:

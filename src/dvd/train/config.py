@@ -288,7 +288,7 @@ def _as_text(plain: Any) -> str:
         return NONE
     if isinstance(plain, list) and not any(isinstance(part, list | Mapping) for part in plain):
         return ",".join(map(_as_text, plain))
-    if isinstance(plain, list) and all(isinstance(part, int) for pair in plain for part in pair):
+    if isinstance(plain, list) and all(isinstance(pair, list) and {*map(type, pair)} == {int} for pair in plain):
         return ",".join("x".join(map(str, pair)) for pair in plain)
     return plain if isinstance(plain, str) else json.dumps(plain, default=str)
 

@@ -113,7 +113,7 @@ def test_a_name_is_given_to_one_format_only() -> None:
 def test_a_broken_format_of_another_package_is_left_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def entry_points(group: str) -> list[Any]:
+    def entry_points(group: str) -> list[metadata.EntryPoint]:
         assert group == "dvd.formats"
         made = [("means", f"{__name__}:MeansWriter"), ("npz", "no.such:Writer"), ("lost", "no.such:Writer")]
         return [metadata.EntryPoint(name, value, group) for name, value in made]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dvd.train.adapters import Adaptation
 from dvd.train.recipes import PAPER
-from dvd.train.settings import AdaptPhase, Mixture, ModelSettings, Recipe, SourceSettings
+from dvd.train.settings import Adaptation, Mixture, ModelSettings, Recipe, SourceSettings
+from dvd.train.tasks import AdaptPhase
 
 GOLDEN = Path(__file__).parent / "golden"
 LORA = Adaptation(rank=4, alpha=4)

@@ -186,9 +186,8 @@ def encoding_bytes(vae: VAESizes, pixels: int, itemsize: int) -> int:
     return ENCODING_BYTES[itemsize] * full_size_values(vae, pixels)
 
 
-def kept_by_vae(vae: VAESizes, pixels: int, itemsize: int, decoder_alone: bool = False) -> int:
-    """Return the bytes that training the autoencoder, or its decoder alone, keeps for the backward pass."""
-    blocks = vae.num_res_blocks + 1 if decoder_alone else 2 * vae.num_res_blocks + 1
+def kept_by_vae(vae: VAESizes, pixels: int, itemsize: int, blocks: int) -> int:
+    """Return the bytes that `blocks` residual blocks of the autoencoder's first level keep for the backward pass."""
     return KEPT_BY_VAE * blocks * full_size_values(vae, pixels) * itemsize
 
 

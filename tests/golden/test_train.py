@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dvd.backbones.wan.checkpoints import load_vae
+from dvd.backbones.wan.training import WanCodec
 from dvd.backbones.wan.transformer import WanTransformer
 from dvd.backbones.wan.vae import WanVAE
 from dvd.backbones.wan.weights import open_weights
-from dvd.train.adapt import AdaptTask, WanCodec
 from dvd.train.adapters import load_adapted
 from dvd.train.mixture import Batch
-from dvd.train.settings import AdaptPhase
+from dvd.train.tasks import AdaptPhase, AdaptTask
 
 GOLDEN = Path(__file__).parent
 CONFIG = json.loads((GOLDEN / "config.json").read_text())
@@ -60,8 +60,8 @@ def clip(transformer: nn.Module) -> float:
 
 def test_latents(vae: WanVAE) -> None:
     codec = WanCodec(vae)
-    assert relative(codec.inputs(batch())[0], TENSORS["train.rgb_latent"]) < 1e-5
-    assert relative(codec.target(batch())[0], TENSORS["train.depth_latent"]) < 1e-5
+    assert relative(codec.inputs(batch().rgb)[0], TENSORS["train.rgb_latent"]) < 1e-5
+    assert relative(codec.target(batch().disparity)[0], TENSORS["train.depth_latent"]) < 1e-5
 
 
 @pytest.mark.parametrize("release_layout", [False, True])

@@ -137,8 +137,8 @@ def test_the_smoke_recipe_learns_depth(dvd: Run, tmp_path: Path) -> None:
 
 def constant_abs_rel(folder: Path) -> float:
     """What a prediction that is the same everywhere reaches on the held-out clips."""
-    from dvd.train.feeds import ShardSource
     from dvd.train.recipes import SMOKE
+    from dvd.train.sources import ShardSource
     from dvd.train.validation import accuracy, held_out
 
     assert SMOKE.validation is not None
@@ -195,11 +195,11 @@ def test_bad_input_is_one_line_and_status_two(name: str, dvd: Run, tmp_path: Pat
 
 
 def test_a_run_of_another_recipe_is_not_resumed(dvd: Run, tmp_path: Path) -> None:
-    from dvd.train.loop import claim
+    from dvd.train.loop import record
     from dvd.train.recipes import SMOKE
 
-    claim(SMOKE, tmp_path)
-    claim(SMOKE, tmp_path)
+    record(SMOKE, tmp_path)
+    record(SMOKE, tmp_path)
     done = dvd("train", "smoke", "-o", tmp_path, "--adapt.steps", 70)
     assert done.status == 2
     assert "begun with another recipe (phases.adapt.steps: 200 there, 70 now)" in done.err

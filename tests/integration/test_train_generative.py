@@ -20,7 +20,8 @@ pytest.importorskip("numba", reason="the train extra is not installed")
 from train_runs import losses, run, start, train_command, wait_for
 
 from dvd.train.recipes import GENERATIVE, PAPER, RECIPES, SMOKE, SMOKE_GENERATIVE
-from dvd.train.settings import AdaptPhase, FlowPhase, Phase, Recipe
+from dvd.train.settings import Phase, Recipe
+from dvd.train.tasks import AdaptPhase, FlowPhase
 from dvd.train.tracking import read_history
 
 Run = Callable[..., Any]

@@ -9,7 +9,18 @@ import pytest
 
 from dvd import files
 from dvd.errors import OutputError
-from dvd.files import Claim, legal_name, make_aside, name_that_fits, remove, replacing, why_refused
+from dvd.files import (
+    Claim,
+    legal_name,
+    make_aside,
+    name_that_fits,
+    remove,
+    replacing,
+    replacing_files,
+    replacing_path,
+    why_refused,
+    writing,
+)
 
 
 def test_a_name_aside_is_new_and_keeps_the_ending(tmp_path: Path) -> None:
@@ -145,3 +156,49 @@ def test_names_are_made_legal_on_windows_only(name: str, legal: str, monkeypatch
     assert legal_name(name) == name
     monkeypatch.setattr(files, "WINDOWS", True)
     assert legal_name(name) == legal
+
+
+def fail(aside: Path, error: Exception) -> None:
+    aside.write_bytes(b"half")
+    raise error
+
+
+def test_a_path_takes_its_place_once_the_file_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "x.bin"
+    with replacing_path(path) as aside:
+        aside.write_bytes(b"whole")
+    full = RuntimeError("[enforce fail at inline_container.cc:595] . PytorchStreamWriter failed writing file")
+    with pytest.raises(OutputError, match=r"x.bin: the disk is full; free some space"), replacing_path(path) as aside:
+        fail(aside, full)
+    assert [file.name for file in path.parent.iterdir()] == ["x.bin"]
+    assert path.read_bytes() == b"whole"
+
+
+def test_the_files_of_a_folder_are_replaced_together_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("a", "inner/b", "other"):
+        (folder / name).write_text("old")
+    with pytest.raises(ValueError, match="stop"), replacing_files(folder) as aside:
+        fail(aside / "a", ValueError("stop"))
+    assert {file.read_text() for file in folder.rglob("*") if file.is_file()} == {"old"}
+    with replacing_files(folder) as aside:
+        (aside / "inner").mkdir()
+        for name in ("a", "inner/b"):
+            (aside / name).write_text("new")
+    assert [(folder / name).read_text() for name in ("a", "inner/b", "other")] == ["new", "new", "old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_error_inside_a_new_folder_names_the_final_one(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="disk is full") as caught, replacing_files(tmp_path / "model") as aside:
+        fail(aside / "x.bin", OutputError(f"{aside / 'x.bin'}: the disk is full"))
+    assert str(caught.value) == f"{tmp_path / 'model' / 'x.bin'}: the disk is full"
+
+
+def test_only_errors_of_the_disk_become_output_errors(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with pytest.raises(RuntimeError, match="shapes differ"), writing(path):
+        fail(path, RuntimeError("shapes differ"))
+    with pytest.raises(OutputError, match=r"x: its folder cannot be made.*; run again$"), writing(path, "; run again"):
+        fail(path, FileExistsError(errno.EEXIST, "File exists"))

@@ -11,7 +11,7 @@ from dvd.errors import ModelError
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is no such file, ModelError where it is damaged."""
+    """Return the JSON object in a file; empty if there is no such file, ModelError if it is damaged."""
     if not path.is_file():
         return {}
     try:
@@ -24,15 +24,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The config.json of a model's folder, or of the folder that a weight file lies in; empty where there is none."""
+    """Return the config.json of a model's folder, or of a weight file's folder; empty if there is none."""
     return read_json((path if path.is_dir() else path.parent) / "config.json")
 
 
 def card_of(path: Path, config: dict[str, Any]) -> ModelCard:
-    """The card in a model's configuration; ModelError where it is misstated."""
-    told = config.get("card", {})
+    """Return the card in a model's configuration. Raise ModelError if it is misstated."""
+    stated = config.get("card", {})
     try:
-        given = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()}
         values: dict[str, Any] = {"name": path.resolve().name, "licence": "not stated", **given}
         if "anchor_timestep" in config:
             values.setdefault("tau", config["anchor_timestep"] / 1000)

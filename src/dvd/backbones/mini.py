@@ -27,6 +27,7 @@ from dvd.errors import ModelError
 from dvd.memory import ModelMemory, mini_memory, parameter_count
 
 if TYPE_CHECKING:
+    from dvd.backbones.trainable import Trainable
     from dvd.backbones.wan.fold import FoldedTransformer
 
 TIME_FACTOR = 4
@@ -73,7 +74,7 @@ class MiniConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> MiniConfig:
-        """Reads what `to_json` wrote."""
+        """Return the configuration that `to_json` wrote."""
         return cls(
             feature_channels=values["feature_channels"],
             refine_channels=values["refine_channels"],
@@ -82,7 +83,7 @@ class MiniConfig:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dictionary for `config.json`."""
+        """Return a plain dictionary for `config.json`."""
         return asdict(self)
 
 
@@ -138,7 +139,7 @@ class MiniNetwork(nn.Module):
         self.refinement = LatentRefinement(config.transformer.in_dim, config.vae.z_dim, config.refine_channels)
 
     def lay_out_for_convolutions(self) -> None:
-        """Keeps the channels of the 2D convolutions innermost, which processors multiply fastest."""
+        """Keep the channels of the 2D convolutions innermost, which processors multiply fastest."""
         for part in (self.encoder, self.pyramid, self.refinement):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -155,7 +156,7 @@ class MiniNetwork(nn.Module):
         return self.refine(features, self.transformer(features, timestep))
 
     def refine(self, features: Tensor, latent: Tensor) -> Tensor:
-        """Applies the refinement to every latent frame by itself."""
+        """Apply the refinement to every latent frame by itself."""
         batch, _, time = latent.shape[:3]
         corrected = self.refinement(*(x.transpose(1, 2).flatten(0, 1) for x in (features, latent)))
         return corrected.unflatten(0, (batch, time)).transpose(1, 2)
@@ -184,7 +185,7 @@ class MiniBackbone(Backbone):
         return next(self.network.parameters()).dtype
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> MiniBackbone:
-        """Moves or converts all of it in place."""
+        """Move or convert the whole backbone in place."""
         self.network.to(device=device, dtype=dtype)
         self.vae.to(device=device, dtype=dtype)
         self._folded = None
@@ -217,7 +218,7 @@ class MiniBackbone(Backbone):
 
 
 def fold_time(features: Tensor) -> Tensor:
-    """`B T C h w` with T = 4n + 1 → `B 4C n+1 h w`: the first frame stands for a whole group, as in the causal VAE."""
+    """`B T C h w` with T = 4n + 1 → `B 4C n+1 h w`: the first frame makes a whole group, as in the causal VAE."""
     batch, frames, channels, height, width = features.shape
     padded = torch.cat([features[:, :1].expand(-1, TIME_FACTOR - 1, -1, -1, -1), features], dim=1)
     groups = padded.reshape(batch, (frames + TIME_FACTOR - 1) // TIME_FACTOR, TIME_FACTOR * channels, height, width)
@@ -225,7 +226,7 @@ def fold_time(features: Tensor) -> Tensor:
 
 
 def save(folder: Path, network: MiniNetwork, vae: WanVAE, card: ModelCard, dtype: torch.dtype = torch.float16) -> None:
-    """Writes a model folder: `config.json`, `network.safetensors` and the VAE's decoder, `vae.safetensors`."""
+    """Write a model folder: `config.json`, `network.safetensors` and the VAE's decoder, `vae.safetensors`."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -237,16 +238,18 @@ def save(folder: Path, network: MiniNetwork, vae: WanVAE, card: ModelCard, dtype
 
 
 def load(folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> MiniBackbone:
-    """Opens a folder that `save` wrote; ModelError names what is missing, unknown or damaged in it."""
+    """Open a folder that `save` wrote. ModelError names what is missing, unknown or damaged in it."""
+    if folder.is_file():
+        raise ModelError(f"{folder}: a mini model is opened by its folder; give {folder.parent}")
     _, card = read_config(folder)
     networks = read_networks(folder, values=torch.device(device).type != "meta")
     return MiniBackbone(*networks, card).to(device, dtype)
 
 
 def read_networks(folder: Path, values: bool = True) -> tuple[MiniNetwork, WanVAE]:
-    """The network as it was trained, batch norms unfolded, and the decoding half of its VAE; ModelError as `load`.
+    """Return the network as it was trained, batch norms unfolded, and the decoding half of its VAE; errors as `load`.
 
-    Without `values` only names and shapes are read, and the networks hold whatever is in memory.
+    Without `values` only names and shapes are read, and the values are arbitrary.
     """
     config, _ = read_config(folder)
     with blueprint():
@@ -263,7 +266,7 @@ def read_networks(folder: Path, values: bool = True) -> tuple[MiniNetwork, WanVA
 
 
 def read_config(folder: Path) -> tuple[MiniConfig, ModelCard]:
-    """The sizes and the card in `config.json`."""
+    """Return the sizes and the card in `config.json`."""
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -271,6 +274,13 @@ def read_config(folder: Path) -> tuple[MiniConfig, ModelCard]:
         return MiniConfig.from_json(values), card
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not the configuration of a mini model ({error}); export the model again") from error
+
+
+def trainable() -> Trainable:
+    """Return how dvd-mini is trained."""
+    from dvd.backbones.mini_training import MiniTraining
+
+    return MiniTraining()
 
 
 def _fill(module: nn.Module, path: Path) -> None:
@@ -310,5 +320,5 @@ def _separable(channels: int) -> nn.Sequential:
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples; frozen configurations do."""
+    """Turn JSON's lists into tuples, which frozen configurations need."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

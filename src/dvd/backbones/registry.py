@@ -1,33 +1,41 @@
-"""Named models: where their weights are, what their licence allows, what they were made for."""
+"""The kinds of models, and the models with names: their weights, licences and cards."""
 
 from __future__ import annotations
 
-import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dvd.arguments import check_path
 from dvd.backbones.base import ModelCard
 from dvd.backbones.cards import card_of, read_config
 from dvd.backbones.hub import HubFile, cached, fetch
-from dvd.errors import ModelError, unknown
+from dvd.errors import ModelError, OptionError, unknown
+from dvd.plugins import Plugins
 
 if TYPE_CHECKING:
     import torch
 
     from dvd.backbones.base import Backbone
+    from dvd.backbones.trainable import Trainable
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
-"""Where the package keeps models of its own, a folder each."""
+"""The folder of the models in the package, a folder each."""
 
-BACKBONES = {
-    "wan": "dvd.backbones.wan.backbone",
-    "generative": "dvd.backbones.wan.generative",
-    "mini": "dvd.backbones.mini",
-}
-"""What a model folder's config.json may say under "backbone" → the module whose `load` opens it."""
+BACKBONES: Plugins[Any] = Plugins(
+    "backbone",
+    {
+        "wan": "dvd.backbones.wan.backbone",
+        "generative": "dvd.backbones.wan.generative",
+        "mini": "dvd.backbones.mini",
+    },
+    group="dvd.backbones",
+)
+"""Every kind of model, as a model folder's config.json gives it under "backbone", and its module.
+
+The module has `load(path, device, dtype) -> Backbone` and, if the kind can be trained, `trainable() -> Trainable`.
+"""
 
 WAN_VAE = HubFile("Wan-AI/Wan2.1-T2V-1.3B", "Wan2.1_VAE.pth", "Apache-2.0")
 DVD_LICENCE = "CC BY-NC 4.0 (no commercial use)"
@@ -35,7 +43,7 @@ DVD_LICENCE = "CC BY-NC 4.0 (no commercial use)"
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that has a name: a folder in the package, or a transformer and an autoencoder on the hub."""
+    """A model with a name: a folder in the package, or a transformer and an autoencoder on the hub."""
 
     name: str
     licence: str
@@ -58,13 +66,26 @@ ENTRIES = (
 )
 
 
+def register_backbone(kind: str, module: str) -> None:
+    """Add a kind of model by the dotted name of its module. Raise OptionError if the name is taken."""
+    BACKBONES.register(kind, module)
+
+
+def trainable(kind: str) -> Trainable:
+    """Return how a kind of model is trained. Raise OptionError if it is unknown or cannot be trained."""
+    make = getattr(BACKBONES[kind], "trainable", None)
+    if make is None:
+        raise OptionError(f"a backbone of kind {kind} cannot be trained; choose another, such as wan or mini")
+    return cast("Trainable", make())
+
+
 def names() -> list[str]:
-    """The names that `load` knows."""
+    """Return the names that `load` knows."""
     return [entry.name for entry in ENTRIES]
 
 
 def find(name: str) -> Entry:
-    """The model of that name; ModelError offers the nearest names."""
+    """Return the model of that name. ModelError offers the nearest names."""
     for entry in ENTRIES:
         if entry.name == name:
             return entry
@@ -72,21 +93,21 @@ def find(name: str) -> Entry:
 
 
 def is_here(entry: Entry) -> bool:
-    """Whether it can be loaded without a download."""
+    """Return whether a model can be loaded without a download."""
     if entry.folder is not None:
         return (entry.folder / "config.json").is_file()
     return all(cached(file) is not None for file in entry.files)
 
 
 def card(name_or_path: str | Path) -> ModelCard:
-    """The card of a model that `load` would open, without torch, its weights or a download.
+    """Return the card of a model that `load` would open, without torch, its weights or a download.
 
-    ModelError where the model is unknown, or its config.json is damaged.
+    Raise ModelError if the model is unknown, or its config.json is damaged.
     """
     entry, path = _locate(name_or_path)
     if path is None:
         return _card_of_release(entry)
-    _backbone_in(path)
+    _kind_in(path)
     return card_of(path, read_config(path))
 
 
@@ -96,19 +117,18 @@ def load(
     dtype: torch.dtype | None = None,
     download: bool = True,
 ) -> Backbone:
-    """Opens a model by name, by its folder's path, or by the path of a transformer's file with its autoencoder beside.
+    """Open a model by name, by its folder's path, or by the path of a transformer's file with its autoencoder beside.
 
-    A name goes before a path; its files are downloaded where they are missing and `download` allows. `dtype` is
-    float32 by default. On the device "meta" a model has sizes and no values: its files' names and shapes are checked,
-    and little is read. ModelError where the model is unknown, incomplete or damaged.
+    A name is preferred to a path; missing files are downloaded if `download` is true. `dtype` is float32 by default.
+    On the device "meta" a model has sizes and no values: the names and shapes in its files are checked, and little is
+    read. Raise ModelError if the model is unknown, incomplete or damaged.
     """
     import torch
 
     dtype = dtype or torch.float32
     entry, path = _locate(name_or_path)
     if path is not None:
-        module = importlib.import_module(BACKBONES[_backbone_in(path)])
-        return cast("Backbone", module.load(path, device, dtype))
+        return cast("Backbone", BACKBONES[_kind_in(path)].load(path, device, dtype))
 
     from dvd.backbones.wan import backbone
 
@@ -117,7 +137,7 @@ def load(
 
 
 def _locate(name_or_path: str | Path) -> tuple[Entry, Path | None]:
-    """The entry of a model and where it lies on this disk; None where its files are the hub's. A name goes first."""
+    """Return the entry of a model and its path on this disk, None if its files are on the hub; a name is preferred."""
     text = os.fspath(check_path("model", name_or_path, "a model folder, or a model's name", ModelError))
     if text not in names():
         path = _existing(text)
@@ -141,15 +161,13 @@ def _existing(text: str) -> Path:
     raise ModelError(_not_known(text))
 
 
-def _backbone_in(path: Path) -> str:
-    """The kind of model that config.json names; Wan2.1, in any of its layouts, where it names none."""
-    kind = read_config(path).get("backbone", "wan")
-    told = (path if path.is_dir() else path.parent) / "config.json"
+def _kind_in(path: Path) -> str:
+    """Return the kind that config.json gives; Wan2.1, in any of its layouts, where it gives none."""
+    kind = str(read_config(path).get("backbone", "wan"))
     if kind not in BACKBONES:
-        raise ModelError(f"{told}: {unknown('backbone', str(kind), BACKBONES)}")
-    if kind == "mini" and path.is_file():
-        raise ModelError(f"{path}: a mini model is opened by its folder; give {path.parent}")
-    return str(kind)
+        config = (path if path.is_dir() else path.parent) / "config.json"
+        raise ModelError(f"{config}: {unknown('backbone', kind, BACKBONES)}")
+    return kind
 
 
 def _not_known(name: str) -> str:

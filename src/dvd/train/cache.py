@@ -15,12 +15,12 @@ from dvd.backbones.wan.vae import WanVAE
 from dvd.data.latents import Encode, LatentOrder, read_order, write_latents
 from dvd.data.sources import Source
 from dvd.errors import OptionError
-from dvd.train.checkpoints import writing
+from dvd.files import writing
 from dvd.train.engine import precision
-from dvd.train.feeds import drawn, open_one, render, shapes
 from dvd.train.mixture import Skipped
 from dvd.train.networks import build
-from dvd.train.settings import Recipe, SourceSettings, VAEPhase
+from dvd.train.settings import Recipe, SourceSettings
+from dvd.train.sources import drawn, open_one, render, shapes
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def cache(
     recipe: Recipe, folder: Path, scenes: Path, stride: int = 1, half: bool = False, processes: int = 1
 ) -> Iterator[Path]:
-    """Encodes every source of `recipe` under `folder`, resuming; yields each source's folder when it is done.
+    """Encode every source of `recipe` under `folder`, resuming; yield each source's folder when it is done.
 
     Of videos every `stride`-th starting frame becomes a clip. The arithmetic is the recipe's own precision, so that
     training reads what it would have computed; `half` stores 16 bits. OptionError where the recipe trains its VAE or
@@ -36,7 +36,7 @@ def cache(
     """
     if recipe.latents is not None:
         raise OptionError("latents are what dvd data cache makes; leave the field out")
-    if recipe.model.kind != "wan" or any(isinstance(phase, VAEPhase) for phase in recipe.phases):
+    if recipe.model.backbone.sees == "pixels" or any(phase.trains_vae for phase in recipe.phases):
         raise OptionError(f"recipe {recipe.name} does not see latents of a finished VAE; there is nothing to cache")
     with writing(scenes):
         render(recipe, scenes, processes)
@@ -56,7 +56,7 @@ def cache(
 
 
 def refuse_other_vae(recipe: Recipe, vae: WanVAE) -> None:
-    """OptionError where the recipe's cache was made by another VAE than this."""
+    """Raise OptionError if the recipe's cache was made by another VAE than this."""
     assert recipe.latents is not None
     mark = fingerprint(vae)
     for settings in drawn(recipe):
@@ -68,7 +68,7 @@ def refuse_other_vae(recipe: Recipe, vae: WanVAE) -> None:
 
 
 def fingerprint(vae: WanVAE) -> str:
-    """Tells two autoencoders apart: a hash of all weights and of the latents' statistics."""
+    """Return a hash of all weights and of the latents' statistics, which tells two autoencoders apart."""
     digest = hashlib.sha256(repr(vae.config).encode())
     for name, value in sorted(vae.state_dict().items()):
         digest.update(name.encode())
@@ -77,7 +77,7 @@ def fingerprint(vae: WanVAE) -> str:
 
 
 def _encoder(recipe: Recipe, vae: WanVAE) -> Encode:
-    """The frozen VAE as training runs it."""
+    """Return the encoding of the frozen VAE as training runs it."""
     device = next(vae.parameters()).device
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision(recipe))
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a phase: written aside and renamed, the latest few kept, everything needed to resume.
+"""The checkpoints of a phase: written aside and renamed, the latest few kept, with everything needed to resume.
 
 A checkpoint holds the trained weights (frozen ones are where they came from), the optimisers, the average, the step
 and the random state. It does not depend on how many processes wrote it, except where FSDP or DeepSpeed own the state.
@@ -6,7 +6,6 @@ and the random state. It does not depend on how many processes wrote it, except 
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import shutil
@@ -15,13 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 
 from dvd.errors import ModelError, OutputError
-from dvd.train.average import Average
+from dvd.files import replacing_path, writing
+from dvd.train.optim import Average
 from dvd.train.split import is_split, whole
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RESUMES = "; the same command then goes on from the last whole checkpoint (a lower keep takes less room)"
 WEIGHTS, AVERAGE, ABOUT = "trained.safetensors", "average.safetensors", "about.json"
 
 
@@ -46,9 +47,9 @@ class Checkpoints:
         self._sweep()
 
     def save(self, step: int) -> None:
-        """Saves after `step` steps; a run that is killed meanwhile still finds the one before.
+        """Save after `step` steps; a run that is killed meanwhile still finds the checkpoint before.
 
-        OutputError where the disk is full; what was written by then is taken away, for it would be in the way.
+        OutputError where the disk is full; half-written files are then removed, for they would be in the way.
         """
         try:
             self._save(step)
@@ -59,7 +60,7 @@ class Checkpoints:
     def _save(self, step: int) -> None:
         part, whole = self.folder / f".step_{step:08d}.part", self.folder / f"step_{step:08d}"
         main = self.accelerator.is_main_process
-        with writing(part):
+        with writing(self.folder, RESUMES):
             if main:
                 shutil.rmtree(part, ignore_errors=True)
                 part.mkdir(parents=True)
@@ -79,7 +80,7 @@ class Checkpoints:
         self.accelerator.wait_for_everyone()
 
     def resume(self) -> int:
-        """Fills everything from the latest checkpoint; returns the steps already done, 0 where there is none."""
+        """Fill everything from the latest checkpoint; return the steps already done, 0 where there is none."""
         found = self.all()
         if not found:
             return 0
@@ -102,18 +103,18 @@ class Checkpoints:
         return step
 
     def all(self) -> list[Path]:
-        """Whole checkpoints, oldest first."""
+        """Return the whole checkpoints, oldest first."""
         return sorted(path for path in self.folder.glob("step_*") if (path / ABOUT).is_file())
 
     def _sweep(self) -> None:
-        """Removes what is half-written."""
+        """Remove half-written checkpoints."""
         if self.accelerator.is_main_process:
             for part in self.folder.glob(".step_*.part"):
                 shutil.rmtree(part, ignore_errors=True)
 
     @contextmanager
     def _weights_are_ours(self) -> Iterator[None]:
-        """Accelerate saves optimisers, scaler and random state; the weights go through `trained` and `put`."""
+        """Leave optimisers, scaler and random state to Accelerate, and save the weights through `trained` and `put`."""
         if is_split(self.accelerator):
             yield
             return
@@ -139,9 +140,9 @@ class Checkpoints:
 
 
 def trained(module: nn.Module) -> dict[str, Tensor]:
-    """Copies of what training changes: parameters that are not frozen, and all buffers that are saved.
+    """Return copies of what training changes: parameters that are not frozen, and all buffers that are saved.
 
-    Of a network in pieces they are put together: every process must call this at the same time.
+    Parameters that FSDP has split are put together: every process must call this at the same time.
     """
     frozen = {name for name, value in module.named_parameters() if not value.requires_grad}
     return {
@@ -152,7 +153,7 @@ def trained(module: nn.Module) -> dict[str, Tensor]:
 
 
 def put(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Fills a module with what `trained` gave; ModelError where it was another module."""
+    """Fill a module with what `trained` returned. Raise ModelError if that was another module."""
     here = trained(module)
     wrong = sorted(set(here) ^ set(weights)) or sorted(n for n in here if here[n].shape != weights[n].shape)
     if wrong:
@@ -165,46 +166,22 @@ def put(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
 
 
 def save_result(module: nn.Module, path: Path, about: dict[str, Any] | None = None, main: bool = True) -> None:
-    """Writes what a finished phase has trained; every process calls this, and the `main` one writes."""
+    """Write the trained weights of a finished phase; every process calls this, and the `main` one writes."""
     weights = trained(module)
     if not main:
         return
-    aside = path.with_suffix(".part")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_path(path) as aside:
         save_file(weights, str(aside), {"about": json.dumps(about or {})})
-        aside.replace(path)
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns a full disk, or a place that cannot be written, into one line: OutputError."""
-    try:
-        yield
-    except (OSError, SafetensorError, RuntimeError) as error:
-        text = str(error)
-        full = (
-            getattr(error, "errno", None) == errno.ENOSPC
-            or "No space left" in text
-            or any(mark in text for mark in ("PytorchStreamWriter", "inline_container"))
-        )
-        if not (full or isinstance(error, OSError | SafetensorError)):
-            raise
-        where = path.parent
-        while not where.exists():
-            where = where.parent
-        reason = getattr(error, "strerror", None) or " ".join(text.split())[:120]
-        mend = (
-            f"make room ({shutil.disk_usage(where).free / 2**30:.1f} GiB are free) and run the same command, perhaps "
-            "with a lower keep: it resumes at the last whole checkpoint"
-            if full
-            else "give a folder that can be written"
-        )
-        raise OutputError(f"{path.parent}: cannot be written ({reason}); {mend}") from error
+def about_result(path: Path) -> dict[str, Any]:
+    """Return the `about` that `save_result` wrote beside the weights."""
+    with safe_open(str(path), "pt") as file:
+        return dict(json.loads((file.metadata() or {}).get("about", "{}")))
 
 
 def load_result(module: nn.Module, path: Path) -> None:
-    """Fills a module with what `save_result` wrote."""
+    """Fill a module with the weights that `save_result` wrote."""
     try:
         weights = load_file(str(path))
     except (OSError, SafetensorError) as error:

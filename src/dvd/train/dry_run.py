@@ -1,4 +1,4 @@
-"""What a recipe would do: parameters, data, steps and memory, without training anything."""
+"""A dry run: the parameters, data, steps and memory of a recipe, without training anything."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ from pathlib import Path
 from torch import nn
 
 from dvd.errors import DVDError, InputError
-from dvd.memory import GIB, KEPT_BY_ENCODER, encoding_bytes, kept_by_transformer, kept_by_vae, training_bytes
-from dvd.train.adapt import transformer_of
-from dvd.train.configure import flat
+from dvd.memory import GIB, encoding_bytes, kept_by_transformer, kept_by_vae, training_bytes
+from dvd.train.config import flat
 from dvd.train.engine import precision
-from dvd.train.feeds import is_rendered, open_one, shapes, sources_of
 from dvd.train.mixture import samples_per_step
 from dvd.train.networks import Networks, outline
-from dvd.train.settings import DecoderPhase, EncoderPhase, FlowPhase, Phase, Recipe, Size, SourceSettings, VAEPhase
-from dvd.train.vae import decoding_half
+from dvd.train.settings import Phase, Recipe, Size, SourceSettings
+from dvd.train.sources import is_rendered, open_one, shapes, sources_of
 
 ONE_MACHINE = 8
-"""GPUs of the machine that a dry run also speaks of; the paper has eight."""
+"""GPUs of a machine whose memory is estimated too; the paper has eight."""
 
 
 def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[str]:
-    """The lines of `--dry-run`: every field, then what the run amounts to."""
+    """Yield the lines of `--dry-run`: every field, then networks, data, phases and memory."""
     for path, value in flat(recipe).items():
         yield f"{path} = {value}"
     networks = outline(recipe)
@@ -32,7 +30,7 @@ def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[s
     yield f"network     {counts(networks.network)}"
     yield f"autoencoder {counts(networks.vae)}, frozen while depth is learned"
     for settings in sources_of(recipe):
-        yield f"data        {settings.name}: {found(recipe, settings, folder)}"
+        yield f"data        {settings.name}: {data_line(recipe, settings, folder)}"
     for phase in recipe.phases:
         clips = samples_per_step(phase, recipe.sources)
         yield f"phase       {phase.name}: {phase.steps} steps of {clips} clips, {phase.steps * clips:,} in all"
@@ -48,7 +46,7 @@ def describe_run(recipe: Recipe, folder: Path, processes: int = 1) -> Iterator[s
 
 
 def _divides(recipe: Recipe, processes: int) -> bool:
-    """Whether every batch can be shared by so many processes."""
+    """Return whether every batch can be shared by so many processes."""
     return not any(
         batch % (phase.accumulate * processes)
         for phase in recipe.phases
@@ -57,18 +55,19 @@ def _divides(recipe: Recipe, processes: int) -> bool:
 
 
 def counts(module: nn.Module) -> str:
-    """How many parameters are trained and how many are frozen."""
+    """Say how many parameters are trained and how many are frozen."""
     trained = sum(value.numel() for value in module.parameters() if value.requires_grad)
     total = sum(value.numel() for value in module.parameters())
     return f"{total / 1e6:.1f} M parameters: {trained / 1e6:.1f} M trainable, {(total - trained) / 1e6:.1f} M frozen"
 
 
-def found(recipe: Recipe, settings: SourceSettings, folder: Path) -> str:
-    """How many clips a source holds, or what is missing of it."""
-    what = settings.scenes
-    here = folder / "scenes" / settings.name
-    if what is not None and is_rendered(recipe, settings) and not any(here.glob("shard_*")):
-        return f"{what.scenes * (what.views if what.frames == 1 else 1)} clips of {what.frames} frames, to be rendered"
+def data_line(recipe: Recipe, settings: SourceSettings, folder: Path) -> str:
+    """Say how many clips a source holds, or what is missing."""
+    scenes = settings.scenes
+    shards = (folder / "scenes" / settings.name).glob("shard_*")
+    if scenes is not None and is_rendered(recipe, settings) and not any(shards):
+        clips = scenes.scenes * (scenes.views if scenes.frames == 1 else 1)
+        return f"{clips} clips of {scenes.frames} frames, to be rendered"
     if recipe.validation is not None and settings is recipe.validation.source:
         frames = recipe.validation.frames
     else:
@@ -81,7 +80,7 @@ def found(recipe: Recipe, settings: SourceSettings, folder: Path) -> str:
 
 
 def refuse_missing_data(recipe: Recipe, folder: Path) -> None:
-    """InputError that names every source whose data cannot be found, before anything long begins."""
+    """Raise InputError that names every source whose data cannot be found, before anything long begins."""
     if recipe.textures is not None and not recipe.textures.is_dir():
         raise InputError(f"{recipe.textures} is not a folder of textures; give another, or leave textures out")
     missing = []
@@ -99,7 +98,7 @@ def memory(recipe: Recipe, phase: Phase, networks: Networks, processes: int) -> 
     """Return the bytes that a process needs at most while it trains `phase`: an estimate, by `dvd.memory`."""
     return training_bytes(
         sum(value.nbytes for part in (networks.network, networks.vae) for value in part.parameters()),
-        _trained(phase, networks),
+        sum(value.numel() for value in phase.trained(networks)),
         max(activations(recipe, phase, networks, part) for part in _parts(recipe, phase, processes)),
         mixed=precision(recipe) != "no",
         averaged=phase.average > 0,
@@ -125,38 +124,23 @@ class _Part:
 
 
 def activations(recipe: Recipe, phase: Phase, networks: Networks, part: _Part) -> float:
-    """Bytes that a micro-batch needs on its way forth and back, at the network's or at the VAE's worst."""
+    """Return the bytes that a micro-batch needs on its way forth and back, at the network's or at the VAE's worst."""
     itemsize = 2 if precision(recipe) != "no" else 4
-    vae = networks.vae.config
-    if isinstance(phase, VAEPhase | EncoderPhase):
-        contents = len(phase.content) if isinstance(phase, VAEPhase) else 1
-        return contents * kept_by_vae(vae, part.pixels, itemsize)
-    if isinstance(phase, DecoderPhase):
-        return kept_by_vae(vae, part.pixels, itemsize, decoder_alone=True)
-    encoding = encoding_bytes(vae, part.pixels, itemsize) if recipe.latents is None else 0
-    how, config = recipe.adaptation, transformer_of(networks.network).config
-    rank = how.rank if how.kind == "lora" else None
-    learning = kept_by_transformer(config, part.tokens, itemsize, rank, recipe.model.gradient_checkpointing)
-    return max(encoding, learning + (KEPT_BY_ENCODER * part.pixels if recipe.model.kind == "mini" else 0))
-
-
-def _trained(phase: Phase, networks: Networks) -> int:
-    """How many parameters the phase changes."""
-    vae, network = networks.vae, networks.network
-    whole = sum(value.numel() for value in vae.parameters())
-    decoding = sum(value.numel() for part in decoding_half(vae) for value in part.parameters())
-    if isinstance(phase, VAEPhase):
-        return whole
-    if isinstance(phase, EncoderPhase):
-        return whole - decoding
-    if isinstance(phase, DecoderPhase):
-        return decoding
-    everything = isinstance(phase, FlowPhase) and phase.content == "rgb"
-    return sum(value.numel() for value in network.parameters() if everything or value.requires_grad)
+    sizes = networks.backbone.measures(networks.network, networks.vae)
+    encoding, learning = 0.0, 0.0
+    if sizes.vae is not None:
+        if blocks := phase.vae_blocks(sizes.vae.num_res_blocks):
+            return kept_by_vae(sizes.vae, part.pixels, itemsize, blocks)
+        encoding = encoding_bytes(sizes.vae, part.pixels, itemsize) if recipe.latents is None else 0
+    if sizes.transformer is not None:
+        rank = recipe.adaptation.rank if recipe.adaptation.kind == "lora" else None
+        checkpointing = recipe.model.gradient_checkpointing
+        learning = kept_by_transformer(sizes.transformer, part.tokens, itemsize, rank, checkpointing)
+    return max(encoding, learning + sizes.encoder_bytes * part.pixels)
 
 
 def _parts(recipe: Recipe, phase: Phase, processes: int) -> list[_Part]:
-    """The largest micro-batch of either kind that the phase draws."""
+    """Return the largest micro-batches of either kind that the phase draws."""
     mixture, pieces = phase.mixture, phase.accumulate * processes
     sources = [source for source in recipe.sources if source.weight and source.kind in mixture.kinds]
     clips = {"video": mixture.video_batch, "image": mixture.image_batch}

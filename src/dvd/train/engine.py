@@ -1,22 +1,25 @@
 """One loop for every phase: draw, lose, step, average, note, save.
 
-A `Task` says what is trained and what is lost; the engine knows nothing of depth. Accelerate drives it: one process,
-many GPUs, many machines, any precision, FSDP or DeepSpeed, are its configuration and not our code.
+A `Task` has the module and its loss; the engine knows nothing of depth. Accelerate drives it: one process, many GPUs,
+many machines, any precision, FSDP or DeepSpeed are its configuration and not our code.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -26,46 +29,28 @@ from accelerate.utils import DistributedType, InitProcessGroupKwargs
 from torch import Tensor, nn
 
 from dvd.errors import DVDError, OptionError, unknown
+from dvd.files import writing
 from dvd.hardware import fast_bfloat16
-from dvd.train.ahead import ahead
-from dvd.train.average import Average
-from dvd.train.checkpoints import Checkpoints, writing
+from dvd.train.checkpoints import Checkpoints
 from dvd.train.mixture import Batch, Share
-from dvd.train.schedule import factor, set_rates
+from dvd.train.optim import Average, factor, set_rates
 from dvd.train.settings import Phase, Recipe
-from dvd.train.split import instruct, refuse_what_is_not_split
-from dvd.train.tracking import History, Progress
+from dvd.train.split import configure_splitting, refuse_unsplittable
+from dvd.train.tasks import Task
+from dvd.train.tracking import VALIDATION, History, Progress
 
 log = logging.getLogger(__name__)
 
-Terms = dict[str, Tensor]
-
-
-class Task(Protocol):
-    """What one phase trains."""
-
-    module: nn.Module
-
-    def optimizers(self) -> list[torch.optim.Optimizer]:
-        """Fresh ones; every group carries its full rate as `base`."""
-        ...
-
-    def batches(self, step: int) -> list[Batch]:
-        """This process's micro-batches of a step; called in another thread."""
-        ...
-
-    def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
-        """The mean loss over a micro-batch, through `module` (the task's own, perhaps wrapped), and its terms."""
-        ...
+T = TypeVar("T")
 
 
 class Stopped(DVDError):
-    """SIGTERM came; everything is saved."""
+    """Raised after SIGTERM, when everything is saved."""
 
 
 @dataclass
 class Engine:
-    """What all phases of a run share: Accelerate, the run's folder, its history."""
+    """Shared by all phases of a run: Accelerate, the run's folder, its history."""
 
     recipe: Recipe
     folder: Path
@@ -82,7 +67,10 @@ class Engine:
         return self.accelerator.is_main_process
 
     def autocast(self) -> AbstractContextManager[None]:
-        """The precision's; DeepSpeed's holds inside of its network only, and the frozen VAE runs outside of it."""
+        """Return autocast at the recipe's precision.
+
+        DeepSpeed has its own inside the network, and the frozen VAE runs outside of that.
+        """
         accelerator = self.accelerator
         if accelerator.distributed_type == DistributedType.DEEPSPEED:
             enabled = precision(self.recipe) == "bf16"
@@ -90,7 +78,7 @@ class Engine:
         return accelerator.autocast()
 
     def anyone(self, flag: bool) -> bool:
-        """Whether any process says so: all do the same or none does."""
+        """Return whether `flag` is set in any process, so that all do the same."""
         if self.accelerator.num_processes == 1:
             return flag
         raised = torch.tensor(float(flag), device=self.accelerator.device)
@@ -98,7 +86,7 @@ class Engine:
 
 
 def open_engine(recipe: Recipe, folder: Path) -> Engine:
-    """Starts Accelerate as the recipe and the environment (`torchrun`, `accelerate launch`) ask for it."""
+    """Start Accelerate as the recipe and the environment (`torchrun`, `accelerate launch`) ask for it."""
     _refuse_unknown_trackers(recipe.trackers)
     accelerator = Accelerator(
         mixed_precision=precision(recipe),
@@ -109,8 +97,8 @@ def open_engine(recipe: Recipe, folder: Path) -> Engine:
         # The others wait while the first renders scenes or writes the model.
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(hours=12))],
     )
-    refuse_what_is_not_split(accelerator, recipe)
-    with writing(folder / "history.jsonl"):
+    refuse_unsplittable(accelerator, recipe)
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return Engine(recipe, folder, accelerator, History(folder / "history.jsonl"))
 
@@ -124,7 +112,7 @@ def _refuse_unknown_trackers(trackers: tuple[str, ...]) -> None:
 
 
 def precision(recipe: Recipe) -> str:
-    """Accelerate's name of the precision; `auto` is bfloat16 where the device multiplies it fast, else float32."""
+    """Return Accelerate's name of the precision; `auto` is bfloat16 where the device is fast at it, else float32."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     wanted = recipe.precision
     if wanted == "fp16" and device.type == "cpu":
@@ -137,14 +125,14 @@ def precision(recipe: Recipe) -> str:
 def fit(
     task: Task, phase: Phase, engine: Engine, validate: Callable[[nn.Module, int], dict[str, float]] | None = None
 ) -> None:
-    """Trains `task.module` for the phase's steps, resuming what is there; the average, if kept, is left in it.
+    """Train `task.module` for the phase's steps, resuming what is there; the average, if kept, is left in it.
 
-    `validate(module, step)` measures; it is called when `step` says so and at the end, with the average in place.
-    DVDError where the loss stops being finite, memory or disk run out; Stopped after SIGTERM.
+    `validate(module, step)` measures, every `recipe.validation.every` steps and at the end, with the average in place.
+    DVDError where the loss stops being finite, or memory or disk run out; Stopped after SIGTERM.
     """
     accelerator, own = engine.accelerator, task.module
     accelerator.free_memory()
-    instruct(accelerator, phase, precision(engine.recipe))
+    configure_splitting(accelerator, phase, precision(engine.recipe))
     module, *optimizers = accelerator.prepare(own, *task.optimizers())
     average = Average(own, phase.average)
     checkpoints = Checkpoints(accelerator, own, average, engine.folder / phase.name, engine.recipe.keep)
@@ -164,7 +152,7 @@ def fit(
                 norm = accelerator.clip_grad_norm_(trainable, phase.clip_norm)
                 # fp16's scaler leaves out a step that overflows; elsewhere it would go into the weights for good.
                 checked = terms if accelerator.scaler is not None else {**terms, "grad_norm": float(norm)}
-                _refuse_what_is_not_finite(checked, batches, phase, step, engine)
+                _refuse_not_finite(checked, batches, phase, step, engine)
                 _step(optimizers, accelerator.scaler)
             average.update(step)
             pace.add(sum(len(batch.seeds) for batch in batches) * engine.share.world)
@@ -174,8 +162,8 @@ def fit(
                 _note(engine, phase, step, {**terms, "rate": phase.rate * rate, "grad_norm": float(norm)}, pace)
             if validate is not None and _is_due(engine, done, phase.steps):
                 with average.in_place():
-                    found = validate(module, done)
-                _note(engine, phase, step, {f"val_{name}": value for name, value in found.items()}, pace)
+                    measured = validate(module, done)
+                _note(engine, phase, step, {f"{VALIDATION}{name}": value for name, value in measured.items()}, pace)
             stop = engine.anyone(engine.stop.is_set())
             if done % engine.recipe.save_every == 0 or done == phase.steps or stop:
                 checkpoints.save(done)
@@ -186,8 +174,24 @@ def fit(
     average.settle()
 
 
+def ahead(make: Callable[[int], T], start: int, stop: int, depth: int = 3) -> Iterator[T]:
+    """Yield make(start), …, make(stop − 1) in order, up to `depth` of them prepared in threads beforehand.
+
+    An exception of `make` is raised where its item would have been yielded.
+    """
+    workers = max(1, min(depth, (os.cpu_count() or 1) - 1))
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+    waiting: deque[Future[T]] = deque()
+    try:
+        for index in range(start, stop):
+            waiting.extend(pool.submit(make, later) for later in range(index + len(waiting), min(index + depth, stop)))
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
 def _backward(task: Task, module: nn.Module, batches: list[Batch], engine: Engine) -> dict[str, float]:
-    """Gradients of all micro-batches together; returns every term's mean over micro-batches and processes."""
+    """Add up the gradients of all micro-batches; return every term's mean over micro-batches and processes."""
     accelerator = engine.accelerator
     accelerator.gradient_accumulation_steps = len(batches)
     accelerator.step = 0
@@ -206,10 +210,10 @@ def _backward(task: Task, module: nn.Module, batches: list[Batch], engine: Engin
 
 
 def _step(optimizers: list[AcceleratedOptimizer], scaler: torch.amp.GradScaler | None) -> None:
-    """One step of all optimisers.
+    """Take one step of all optimisers.
 
-    Of fp16's scaler `AcceleratedOptimizer.step` takes each to be the last: the gradients of a second one it would
-    unscale twice.
+    fp16's scaler is called here, for `AcceleratedOptimizer.step` takes every optimiser to be the only one: it would
+    unscale the gradients of a second one twice.
     """
     for optimizer in optimizers:
         if scaler is None:
@@ -222,11 +226,11 @@ def _step(optimizers: list[AcceleratedOptimizer], scaler: torch.amp.GradScaler |
         optimizer.zero_grad()
 
 
-def _note(engine: Engine, phase: Phase, step: int, numbers: dict[str, float], pace: _Pace) -> None:
+def _note(engine: Engine, phase: Phase, step: int, values: dict[str, float], pace: _Pace) -> None:
     with writing(engine.folder / "history.jsonl"):
         if engine.main:
-            engine.history.add(step=step, phase=phase.name, samples_per_s=pace.samples_per_s, **numbers)
-        engine.accelerator.log({f"{phase.name}/{name}": value for name, value in numbers.items()}, step=step)
+            engine.history.add(step=step, phase=phase.name, samples_per_s=pace.samples_per_s, **values)
+        engine.accelerator.log({f"{phase.name}/{name}": value for name, value in values.items()}, step=step)
 
 
 def _is_due(engine: Engine, done: int, total: int) -> bool:
@@ -234,9 +238,7 @@ def _is_due(engine: Engine, done: int, total: int) -> bool:
     return done == total or (validation is not None and done % validation.every == 0)
 
 
-def _refuse_what_is_not_finite(
-    terms: dict[str, float], batches: list[Batch], phase: Phase, step: int, engine: Engine
-) -> None:
+def _refuse_not_finite(terms: dict[str, float], batches: list[Batch], phase: Phase, step: int, engine: Engine) -> None:
     wrong = [name for name, value in terms.items() if not math.isfinite(value)]
     if not wrong:
         return
@@ -244,8 +246,8 @@ def _refuse_what_is_not_finite(
     with writing(path):
         torch.save([vars(batch) for batch in batches], path)
     raise DVDError(
-        f"{phase.name} is not finite at step {step} ({', '.join(wrong)}); {path} holds the batch that did it: look at "
-        f"it, then lower {phase.name}.rate or {phase.name}.clip_norm, or set precision to fp32, and run again: it "
+        f"{phase.name} is not finite at step {step} ({', '.join(wrong)}); {path} holds the batch: look at it, then "
+        f" lower {phase.name}.rate or {phase.name}.clip_norm, or set precision to fp32, and run again: it "
         "resumes at the last checkpoint"
     )
 
@@ -269,7 +271,7 @@ def _memory_runs_out(phase: Phase, batches: list[Batch]) -> Iterator[None]:
 
 @contextmanager
 def _stops_on_sigterm(stop: threading.Event) -> Iterator[None]:
-    """SIGTERM asks for a save and an end after the current step."""
+    """Let SIGTERM ask for a save and an end after the current step."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

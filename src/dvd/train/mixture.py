@@ -1,6 +1,6 @@
 """Image–video joint batches (Eq. 10): which clips make a step, and this process's share of them.
 
-Everything is a function of (seed, step, micro-batch, place in the batch) alone. So a resumed run sees what an
+Everything is a function of (seed, step, micro-batch, index in the batch) alone. So a resumed run sees what an
 uninterrupted one would have seen, and two processes see the two halves of what one would.
 """
 
@@ -20,25 +20,25 @@ from dvd.data.latents import LatentClip
 from dvd.data.sequences import see
 from dvd.data.sources import BadSample, RawClip, Source
 from dvd.errors import InputError, OptionError
-from dvd.train.checkpoints import writing
+from dvd.files import writing
 from dvd.train.settings import Kind, Phase, Size, SourceSettings
 
 log = logging.getLogger(__name__)
 
 KINDS: tuple[Kind, ...] = ("image", "video")
 ATTEMPTS = 20
-"""So many draws in a row that cannot be read end the run, whatever the share; fewer never do."""
+"""The number of unreadable draws in a row that ends a run; fewer never do, whatever their share."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """Which of `world` processes this one is."""
+    """This process's rank among `world` processes."""
 
     rank: int = 0
     world: int = 1
 
     def of(self, batch: int) -> range:
-        """This process's places in a batch of `batch`."""
+        """Return this process's indices in a batch of `batch`."""
         own = batch // self.world
         return range(self.rank * own, (self.rank + 1) * own)
 
@@ -48,8 +48,8 @@ class Batch:
     """One micro-batch of one kind, of this process.
 
     Pixels: `rgb` `B 3 T h w` in [-1, 1] and `disparity` `B 1 T h w` in [0, 1]. Out of a latent cache instead: `rgb`
-    and `disparity` are the normalised latents of either, `B c t h w`. `seeds` is one number per sample for all that
-    is random about it; `weight` is what its loss counts in the step.
+    and `disparity` are the normalised latents of either, `B c t h w`. `seeds` is one number per sample, from which
+    all its random choices follow; `weight` multiplies its loss in the step.
     """
 
     kind: Kind
@@ -63,7 +63,7 @@ class Batch:
 
 @dataclass
 class Skipped:
-    """Counts and names the samples that could not be read; too many of them are an error."""
+    """Counts the samples that could not be read, and reports them; too many are an error."""
 
     share: float
     path: Path | None = None
@@ -71,7 +71,7 @@ class Skipped:
     bad: Counter[str] = field(default_factory=Counter)
 
     def note(self, error: BadSample) -> None:
-        """Names a bad sample once, in the log and in `path`.
+        """Report a bad sample once, in the log and in `path`.
 
         InputError where they are more than `share` of those drawn, and more than `ATTEMPTS`.
         """
@@ -99,7 +99,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class Part:
-    """A micro-batch that is still to be drawn: its kind, how many clips over all processes, what its loss counts."""
+    """A micro-batch to draw: its kind, its clips over all processes, and the weight of its loss."""
 
     kind: Kind
     batch: int
@@ -116,10 +116,10 @@ class Mixer:
         self.feeds = {
             kind: [feed for feed in feeds if feed.settings.kind == kind and feed.settings.weight > 0] for kind in KINDS
         }
-        self._refuse_what_does_not_divide()
+        self._check_batches()
 
     def batches(self, step: int) -> list[Batch]:
-        """All micro-batches of a step, in order."""
+        """Return all micro-batches of a step, in order."""
         return [
             self._draw(part, self._key(step, micro, index))
             for micro in range(self.phase.accumulate)
@@ -127,7 +127,7 @@ class Mixer:
         ]
 
     def parts(self, step: int, micro: int) -> list[Part]:
-        """What a micro-batch consists of; the weights of a step's parts add up to the joint loss's own."""
+        """Return the parts of a micro-batch; the weights of all parts of a step add up to those of the joint loss."""
         random = np.random.default_rng(self._key(step, micro, 99))
         size = self.mixture.sizes[int(random.integers(len(self.mixture.sizes)))]
         each = 1 / self.phase.accumulate
@@ -151,7 +151,7 @@ class Mixer:
 
     def _draw(self, part: Part, key: list[int]) -> Batch:
         frames = self.mixture.frames if part.kind == "video" else 1
-        seeds = [int(np.random.SeedSequence([*key, place]).generate_state(1)[0]) for place in self.share.of(part.batch)]
+        seeds = [int(np.random.SeedSequence([*key, index]).generate_state(1)[0]) for index in self.share.of(part.batch)]
         samples = [self._sample(part, frames, seed) for seed in seeds]
         rgb, disparity = (torch.stack(halves) for halves in zip(*[sample[:2] for sample in samples], strict=True))
         return Batch(
@@ -159,7 +159,7 @@ class Mixer:
         )
 
     def _sample(self, part: Part, frames: int, seed: int) -> tuple[Tensor, Tensor, bool]:
-        """The clip that `seed` names; where it cannot be read, the next that the same seed leads to."""
+        """Return the clip of `seed`, or the next that the same seed leads to if it cannot be read."""
         choose = np.random.default_rng(seed)
         source, how = part.feed.source, part.feed.settings.view
         for _ in range(ATTEMPTS):
@@ -179,10 +179,10 @@ class Mixer:
             f"{ATTEMPTS} samples of {part.feed.settings.name} in a row could not be read; repair the data set"
         )
 
-    def _key(self, *place: int) -> list[int]:
-        return [self.seed, *place]
+    def _key(self, *indices: int) -> list[int]:
+        return [self.seed, *indices]
 
-    def _refuse_what_does_not_divide(self) -> None:
+    def _check_batches(self) -> None:
         pieces = self.share.world * self.phase.accumulate
         if not any(self.feeds[kind] for kind in self.mixture.kinds):
             raise OptionError(f"phase {self.phase.name} has no source to draw from; give one a weight above 0")
@@ -210,7 +210,7 @@ def _choose(feeds: Sequence[Feed], random: np.random.Generator) -> Feed:
 
 
 def samples_per_step(phase: Phase, sources: Sequence[SourceSettings]) -> int:
-    """Clips of a step over all processes; the mean over the steps where they vary: modes weighted, sequential."""
+    """Return the clips of a step over all processes, the mean where steps differ (modes weighted and sequential)."""
     mixture = phase.mixture
     batch = {"image": mixture.image_batch, "video": mixture.video_batch}
     if mixture.mode == "sequential":

@@ -8,20 +8,17 @@ from dvd.backbones.mini import MiniConfig
 from dvd.backbones.wan.transformer import TransformerConfig
 from dvd.backbones.wan.vae import VAEConfig
 from dvd.data.sequences import Augmentation
-from dvd.train.adapters import Adaptation
 from dvd.train.settings import (
-    AdaptPhase,
-    DecoderPhase,
-    EncoderPhase,
-    FlowPhase,
+    Adaptation,
     Mixture,
     ModelSettings,
     Recipe,
     ShardSet,
     SourceSettings,
-    VAEPhase,
     Validation,
 )
+from dvd.train.tasks import AdaptPhase, FlowPhase
+from dvd.train.vae_tasks import DecoderPhase, EncoderPhase, VAEPhase
 
 VKITTI_SIZE = (352, 1216)
 HYPERSIM = SourceSettings("hypersim", "hypersim", "image", weight=9)

@@ -1,22 +1,18 @@
-"""A validation clip for people to look at: RGB, truth and prediction beside each other."""
+"""A validation clip to look at: RGB, truth and prediction beside each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image
 
 from dvd import align
 from dvd.align import AffineFit
-from dvd.errors import OutputError
 from dvd.export.display import colour_levels, robust_range, to_levels
 from dvd.export.encode import VideoEncoder
-from dvd.files import make_aside
+from dvd.files import replacing_path
 from dvd.types import VideoInfo
 
 _GAP = 4
@@ -33,13 +29,12 @@ def write(
     frame_rate: int | Fraction = 8,
     colormap: str = "turbo",
 ) -> AffineFit:
-    """Writes `stem`.mp4 (not for a single frame) and `stem`.png, its middle frame: RGB | truth | prediction.
+    """Write `stem`.mp4 (not for a single frame) and `stem`.png, its middle frame: RGB | truth | prediction.
 
     `rgb` `T H W 3` uint8, `truth` and `predicted` `T H W` disparity. The prediction is brought to the truth's scale by
     one least-squares fit over the clip (Eq. 8–9), both are shown in the truth's range, pixels without truth are gray.
-    A fit with a negative scale would make an inverted prediction look right, so it is shown as what the best
-    scale of at least 0 leaves of it: a flat picture. Returns the fit. Replaces what lies there; raises `OutputError`
-    where the disk refuses.
+    A fit with a negative scale would make an inverted prediction look right, so it is shown at the best scale of at
+    least 0: a flat picture. Return the fit. Existing files are replaced; `OutputError` where the disk refuses.
     """
     if rgb.shape[:3] != truth.shape or truth.shape != predicted.shape or not len(rgb):
         raise ValueError(f"rgb {rgb.shape}, truth {truth.shape} and prediction {predicted.shape} do not agree")
@@ -48,16 +43,16 @@ def write(
     pictures = _side_by_side(rgb, truth, _aligned(fit, predicted, truth[valid]), valid, colormap)
     # Not with_suffix, which would take the end off a name such as step_1.5.
     still, video = (Path(f"{stem}{ending}") for ending in (".png", ".mp4"))
-    with _placed(still) as part:
+    with replacing_path(still) as part:
         Image.fromarray(pictures[len(pictures) // 2]).save(part, format="PNG")
     if len(pictures) > 1:
-        with _placed(video) as part:
+        with replacing_path(video) as part:
             _encode(part, pictures, Fraction(frame_rate))
     return fit
 
 
 def _aligned(fit: AffineFit, predicted: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The prediction on the truth's scale."""
+    """Return the prediction on the truth's scale."""
     if fit.scale > 0:
         return fit(predicted)
     return np.full_like(predicted, known.mean() if known.size else 0.0)
@@ -91,21 +86,3 @@ def _encode(part: Path, pictures: np.ndarray, frame_rate: Fraction) -> None:
         encoder.close()
     finally:
         encoder.release()
-
-
-@contextmanager
-def _placed(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it becomes `path` when it is whole."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = make_aside(path)
-        try:
-            yield part
-            part.replace(path)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-    except (OSError, av.FFmpegError) as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}); free some space or choose another folder"
-        ) from error

@@ -1,19 +1,26 @@
-"""What a training run can be told: small frozen values, each refused at construction where it contradicts itself."""
+"""The settings of a training run: small frozen values, each of which refuses contradictions at construction.
+
+The kinds of phases are beside their tasks (`dvd.train.tasks`, `dvd.train.vae_tasks`).
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dvd.backbones.mini import MiniConfig
-from dvd.backbones.wan.transformer import TransformerConfig
-from dvd.backbones.wan.vae import VAEConfig
+from dvd.backbones.settings import Adaptation, ModelSettings
 from dvd.data.sequences import PLAIN, Augmentation
 from dvd.errors import OptionError
-from dvd.losses import Objective
-from dvd.train.adapters import Adaptation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from dvd.backbones.base import ModelCard
+    from dvd.train.networks import Networks
+    from dvd.train.tasks import Batches, Predict, Task
 
 Size = tuple[int, int]
 Kind = Literal["image", "video"]
@@ -37,9 +44,9 @@ class ShardSet:
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """One source of images or of video clips: a layout under the data root, procedural scenes, or finished shards.
+    """A source of images or of video clips: a layout under the data root, procedural scenes, or finished shards.
 
-    `weight` is its share among the sources that a micro-batch may be drawn from; `size` overrides the phase's own.
+    `weight` is its share among the sources that a micro-batch is drawn from; `size` overrides the phase's own.
     """
 
     name: str
@@ -50,15 +57,15 @@ class SourceSettings:
     view: Augmentation = PLAIN
     scenes: ShardSet | None = None
     split: Literal["training", "held-out", "all"] = "training"
-    """Which scenes of a layout; Virtual KITTI 2 holds Scene01 out."""
+    """The scenes of a layout to use; Virtual KITTI 2 holds Scene01 out."""
     root: Path | None = None
-    """Where the data lie; by default a folder of the data set's name, or of the shards' source, under the data root."""
+    """The folder of the data; by default named after the data set, or the shards' source, under the data root."""
 
     def __post_init__(self) -> None:
         if self.weight < 0:
             raise OptionError(f"source {self.name}: weight {self.weight} is negative; give 0 or more")
         if self.data == "procedural" and self.scenes is None:
-            raise OptionError(f"source {self.name}: procedural data need to be told which scenes; give scenes")
+            raise OptionError(f"source {self.name}: procedural data need scenes; give scenes")
         if self.data != "procedural" and self.scenes is not None:
             raise OptionError(f"source {self.name}: only procedural data have scenes; set scenes to none")
         if self.kind == "video" and self.scenes is not None and self.scenes.frames < 2:
@@ -67,11 +74,11 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Which clips make a step. Batches are global: over all processes and accumulated micro-batches.
+    """The clips of a step. Batches are global: over all processes and accumulated micro-batches.
 
     `paired`: a video and an image batch per step, L = L_video + λ L_image (Eq. 10). `weighted`: every micro-batch comes
-    from one source, drawn by weight, as the release does; `image_batch` and `video_batch` are then what one step would
-    hold if all of it were of that kind. `video`, `image`: one kind alone. `sequential`: images for the first
+    from one source, drawn by weight, as the release does; `image_batch` and `video_batch` are then the size of a step
+    that is all of that kind. `video`, `image`: one kind alone. `sequential`: images for the first
     `sequential` of the steps, then videos.
     """
 
@@ -82,30 +89,28 @@ class Mixture:
     image_weight: float = 1.0
     sequential: float = 0.5
     sizes: tuple[Size, ...] = ((480, 640),)
-    """Height and width; where there are several, every micro-batch draws one, so that no grid is the only one known."""
+    """Height and width; every micro-batch draws one of them, so that the network learns several grids."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What the mode draws at all."""
+        """The kinds of clips that the mode draws."""
         return (self.mode,) if self.mode in ("image", "video") else ("image", "video")
 
     def __post_init__(self) -> None:
         used = tuple({"image": self.image_batch, "video": self.video_batch}[kind] for kind in self.kinds)
         if min(used) < 1:
             raise OptionError(f"mode {self.mode} needs batches of at least 1; they are {used}")
-        if self.frames % 4 != 1:
-            raise OptionError(
-                f"a video clip has 4 n + 1 frames; {self.frames} does not: try {self.frames // 4 * 4 + 1}"
-            )
+        if self.frames < 1:
+            raise OptionError(f"a clip has at least 1 frame, not {self.frames}")
         if not self.sizes:
             raise OptionError("a mixture needs at least one size, such as 480x640")
         if not 0 < self.sequential < 1:
-            raise OptionError(f"the share of images in a sequence lies between 0 and 1, not at {self.sequential}")
+            raise OptionError(f"the share of images in a sequence is between 0 and 1, not {self.sequential}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A stretch of optimisation. Every phase trains one network, has its own schedule, and leaves a result behind."""
+    """A stretch of optimisation with a schedule of its own; it trains one module, whose weights are its result."""
 
     name: str
     steps: int
@@ -127,7 +132,7 @@ class Phase:
                 f"phase {self.name}: steps and accumulate are at least 1, not {self.steps} and {self.accumulate}"
             )
         if not 0 <= self.average < 1:
-            raise OptionError(f"phase {self.name}: the average's decay lies in [0, 1), not at {self.average}")
+            raise OptionError(f"phase {self.name}: the average's decay is in [0, 1), not {self.average}")
         if not (0 < self.rate < math.inf and self.clip_norm > 0):
             raise OptionError(f"phase {self.name}: rate and clip_norm are positive, not {self.rate}, {self.clip_norm}")
         if self.weight_decay < 0 or not all(0 <= beta < 1 for beta in self.betas):
@@ -136,92 +141,88 @@ class Phase:
                 f"{self.betas}"
             )
         if not 0 <= self.warm_up <= self.steps:
-            raise OptionError(f"phase {self.name}: warm_up {self.warm_up} lies outside its {self.steps} steps")
+            raise OptionError(f"phase {self.name}: warm_up {self.warm_up} is outside its {self.steps} steps")
 
+    trains_vae: ClassVar[bool] = False
+    """Whether it changes the latents of the VAE, so that none can be cached before."""
+    fits_encoder: ClassVar[bool] = False
+    """Whether it gives an encoder to a VAE that has none."""
+    fits_decoder: ClassVar[bool] = False
+    """Whether it fits the VAE's decoder to the network's predictions, so that the network must not change after."""
 
-@dataclass(frozen=True, kw_only=True)
-class VAEPhase(Phase):
-    """Reconstruction by the video autoencoder: L1 on values and first differences, and a KL term."""
+    @property
+    def learns_depth(self) -> bool:
+        """Whether a model can be exported after it."""
+        return False
 
-    content: tuple[Literal["rgb", "disparity"], ...] = ("disparity",)
-    gradient_weight: float = 1.0
-    kl_weight: float = 1e-6
+    @property
+    def sampling(self) -> int | None:
+        """The number of steps in which its depth model is sampled; None for one that predicts in a single pass."""
+        return None
 
+    @property
+    def anchor(self) -> float | None:
+        """τ at which its network predicts depth; None where it has no such anchor."""
+        return None
 
-@dataclass(frozen=True, kw_only=True)
-class FlowPhase(Phase):
-    """Rectified flow (Eq. 2): of RGB latents, the prior; or of depth latents given RGB, the generative baseline."""
+    @property
+    def optimizer_count(self) -> int:
+        """How many optimisers share its parameters."""
+        return 1
 
-    content: Literal["rgb", "depth"] = "rgb"
-    sampler_steps: int = 10
-    """T of the depth flow's sampler, in validation and in the exported model; the prior is not sampled."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.sampler_steps < 1:
-            raise OptionError(f"phase {self.name}: a sampler takes at least 1 step, not {self.sampler_steps}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdaptPhase(Phase):
-    """Deterministic adaptation: RGB latent → depth latent at τ in one pass (Eq. 5–7)."""
-
-    tau: float = 0.5
-    objective: Objective = field(default_factory=Objective)
-    encoder_rate: float | None = None
-    """dvd-mini: the inherited ImageNet encoder's own rate; None: `rate`."""
-    muon: bool = False
-    """Muon in place of AdamW for the matrices of the transformer's blocks."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.tau <= 1:
-            raise OptionError(f"phase {self.name}: τ lies in [0, 1], not at {self.tau}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderPhase(Phase):
-    """A VAE of which only the decoder is left gets an encoder, into the latent that decoder and network know."""
-
-    tau: float = 0.5
-    gradient_weight: float = 1.0
-    agreement: float = 1.0
-    """What the encoder's mean squared distance to the network's prediction counts beside the reconstruction."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecoderPhase(Phase):
-    """The VAE's decoder learns the latents that the regression predicts, which are smoother than the encoder's."""
-
-    tau: float = 0.5
-    gradient_weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """Which network is trained, and where it starts.
-
-    `wan` is the transformer between the halves of its VAE; `mini` has an ImageNet encoder in front. `transformer` and
-    `vae` are sizes to start from nothing, `mini` those to start from ImageNet; `weights` names what else to start from:
-    a registered base, dvd-mini for `mini`, or a path.
-    """
-
-    kind: Literal["wan", "mini"] = "wan"
-    weights: str | None = None
-    transformer: TransformerConfig | None = None
-    vae: VAEConfig | None = None
-    mini: MiniConfig | None = None
-    time: Literal["sinusoidal", "none", "learned"] = "sinusoidal"
-    """τ: as pre-trained; the network without its time conditioning; or a new embedding of the same size (Table 7)."""
-    gradient_checkpointing: bool = False
-
-    def __post_init__(self) -> None:
-        if self.kind == "wan" and self.weights is None and (self.transformer is None or self.vae is None):
+    def check(self, recipe: Recipe) -> None:
+        """Raise OptionError if the phase contradicts the rest of the recipe."""
+        backbone, mixture = recipe.model.backbone, self.mixture
+        factor, side = backbone.time_factor, backbone.side_multiple
+        if (mixture.frames - 1) % factor:
             raise OptionError(
-                "a wan model starts from weights, or from the sizes of its transformer and vae; give either"
+                f"phase {self.name}: a video clip has {factor} n + 1 frames; {mixture.frames} does not: try "
+                f"{mixture.frames // factor * factor + 1}"
             )
-        if self.mini is not None and self.weights is not None:
-            raise OptionError("weights have sizes of their own; leave model.mini or model.weights out")
+        sizes = (*mixture.sizes, *(source.size for source in recipe.sources if source.size))
+        if odd := [size for size in sizes if any(length % side for length in size)]:
+            raise OptionError(
+                f"phase {self.name}: sides are multiples of {side}, not {odd[0][0]}x{odd[0][1]}; change sizes"
+            )
+        given = {source.kind for source in recipe.sources if source.weight > 0}
+        wanted = set() if mixture.mode == "weighted" else set(mixture.kinds)
+        if missing := sorted(wanted - given):
+            raise OptionError(
+                f"phase {self.name} is {mixture.mode} but no source gives {' or '.join(missing)} clips; add one or "
+                "change mode"
+            )
+
+    def check_start(self, recipe: Recipe, card: ModelCard) -> None:
+        """Raise ModelError if the phase does not fit the trained model of `card` that the recipe starts from."""
+
+    def task(self, networks: Networks, batches: Batches) -> Task:
+        """Return the task that trains the networks, made ready for it, on `batches`."""
+        raise NotImplementedError
+
+    def trained(self, networks: Networks) -> Iterable[nn.Parameter]:
+        """Return the parameters that the phase changes, of networks that are ready to learn depth."""
+        raise NotImplementedError
+
+    def vae_blocks(self, blocks: int) -> int:  # noqa: ARG002
+        """Return how many residual blocks at the VAE's own size keep their values for the backward pass.
+
+        `blocks` is how many each half has per level; 0 where the VAE is frozen.
+        """
+        return 0
+
+    def prediction(self, networks: Networks) -> Predict | None:  # noqa: ARG002
+        """Return how the trained module predicts depth in validation; None where it does not."""
+        return None
+
+    def finish(self, networks: Networks, batches: Batches) -> dict[str, Any]:  # noqa: ARG002
+        """Complete the networks after the last step; return what `restore` needs beside the trained weights.
+
+        `batches` draws whole batches, the same in every process.
+        """
+        return {}
+
+    def restore(self, networks: Networks, about: dict[str, Any]) -> None:
+        """Complete the networks of a phase that was finished earlier, from what `finish` returned."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ class Validation:
     frames: int = 45
     size: Size = (480, 640)
     samples: int = 2
-    """So many of the clips are written as videos of RGB, truth and prediction."""
+    """How many of the clips are written as videos of RGB, truth and prediction."""
 
     def __post_init__(self) -> None:
         if min(self.every, self.clips, self.frames) < 1 or self.samples < 0:
@@ -243,7 +244,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole training run: what is trained on what, phase after phase."""
+    """A whole training run: model, data and phases."""
 
     name: str
     summary: str
@@ -255,103 +256,48 @@ class Recipe:
     data: Path = Path("data")
     """The folder that holds the data sets, one folder each."""
     latents: Path | None = None
-    """A folder that `dvd data cache` wrote: training reads latents there and never runs the VAE."""
+    """A folder that `dvd data cache` wrote: training reads its latents and never runs the VAE."""
     textures: Path | None = None
     """Photographs and materials for procedural scenes; without them all textures are noise."""
     seed: int = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     save_every: int = 500
     keep: int = 2
-    """So many of the latest checkpoints stay."""
+    """How many of the latest checkpoints are kept."""
     log_every: int = 10
     trackers: tuple[str, ...] = ("tensorboard",)
     skipped_share: float = 0.05
-    """More than this share of samples that cannot be read is an error."""
+    """The share of unreadable samples above which a run ends with an error."""
 
     def __post_init__(self) -> None:
         for kind, names in (("phase", self.phases), ("source", self.sources)):
             if len({item.name for item in names}) < len(names):
                 raise OptionError(f"every {kind} needs a name of its own; they are {[item.name for item in names]}")
-        if self.model.kind == "mini" and self.adaptation.kind == "lora":
-            raise OptionError("dvd-mini is trained whole; adaptation.kind is full for it")
-        if self.latents is not None and self.model.kind == "mini":
-            raise OptionError("dvd-mini sees pixels, not RGB latents; leave latents out")
-        if self.latents is not None and any(isinstance(phase, VAEPhase) for phase in self.phases):
+        backbone = self.model.backbone
+        backbone.check_adaptation(self.adaptation)
+        if self.latents is not None and backbone.sees == "pixels":
+            raise OptionError(f"{backbone.name} sees pixels, not RGB latents; leave latents out")
+        if self.latents is not None and any(phase.trains_vae for phase in self.phases):
             raise OptionError("a VAE cannot be trained from its own latents; leave latents out, or start from weights")
         if self.save_every < 1 or self.keep < 1 or self.log_every < 1:
             raise OptionError("save_every, keep and log_every are at least 1")
         if self.validation is not None:
-            height, width = self.validation.size
-            if self.validation.frames % 4 != 1 or height % 16 or width % 16:
+            (height, width), frames = self.validation.size, self.validation.frames
+            factor, side = backbone.time_factor, backbone.side_multiple
+            if (frames - 1) % factor or height % side or width % side:
                 raise OptionError(
-                    "validation sees 4 n + 1 frames of sides that are multiples of 16, not "
-                    f"{self.validation.frames} of {height}x{width}"
+                    f"validation sees {factor} n + 1 frames of sides that are multiples of {side}, not {frames} of "
+                    f"{height}x{width}"
                 )
         if self.seed < 0:
             raise OptionError(f"a seed is at least 0, not {self.seed}")
         if self.sources and not any(source.weight for source in self.sources):
             raise OptionError("every source has weight 0; give one of them more")
-        if self.model.kind == "mini" and self.adaptation.layers is not None:
-            raise OptionError("dvd-mini is trained whole; leave adaptation.layers out")
         for phase in self.phases:
-            self._check(phase)
-        self._check_encoder()
+            phase.check(self)
+        if backbone.lacks_encoder(self.model) and not (self.phases and self.phases[0].fits_encoder):
+            raise OptionError(f"a trained {backbone.name} comes without its VAE's encoder; begin with an encoder phase")
 
-    def _check_encoder(self) -> None:
-        """A trained dvd-mini comes with half a VAE: what its network is to predict needs the other half first."""
-        starts = self.model.kind == "mini" and self.model.weights is not None
-        for index, phase in enumerate(self.phases):
-            if isinstance(phase, EncoderPhase) and not (starts and index == 0):
-                raise OptionError(
-                    f"phase {phase.name} fits an encoder to a trained dvd-mini as it came; set model.weights to one, "
-                    "and put the phase first"
-                )
-        if starts and not (self.phases and isinstance(self.phases[0], EncoderPhase)):
-            raise OptionError("a trained dvd-mini comes without its VAE's encoder; begin with an encoder phase")
-
-    def _check_rates(self, phase: AdaptPhase) -> None:
-        if phase.encoder_rate is not None and self.model.kind != "mini":
-            raise OptionError(f"phase {phase.name}: encoder_rate is of dvd-mini's encoder; leave it out")
-        if phase.encoder_rate is not None and phase.encoder_rate < 0:
-            raise OptionError(f"phase {phase.name}: encoder_rate is at least 0, not {phase.encoder_rate}")
-        names = [other.name for other in self.phases]
-        if any(isinstance(other, DecoderPhase) for other in self.phases[: names.index(phase.name)]):
-            raise OptionError(f"phase {phase.name} comes after the decoder was fitted to its latents; put it before")
-
-    def _check(self, phase: Phase) -> None:
-        sizes = (*phase.mixture.sizes, *(source.size for source in self.sources if source.size))
-        if odd := [size for size in sizes if any(side % 16 for side in size)]:
-            raise OptionError(
-                f"phase {phase.name}: sides are multiples of 16, not {odd[0][0]}x{odd[0][1]}; change sizes"
-            )
-        kinds = {source.kind for source in self.sources if source.weight > 0}
-        mode = phase.mixture.mode
-        wanted = set() if mode == "weighted" else set(phase.mixture.kinds)
-        if missing := sorted(wanted - kinds):
-            raise OptionError(
-                f"phase {phase.name} is {mode} but no source gives {' or '.join(missing)} clips; add one or change mode"
-            )
-        if isinstance(phase, FlowPhase):
-            self._check_flow(phase)
-        if isinstance(phase, AdaptPhase):
-            self._check_rates(phase)
-        objective = getattr(phase, "objective", None)
-        if objective is not None and self.model.kind == "mini" and objective.name in ("l2+rgb", "l2+smoothness"):
-            raise OptionError(f"objective {objective.name} needs RGB latents, which dvd-mini has not; choose another")
-
-    def _check_flow(self, phase: FlowPhase) -> None:
-        if self.model.time != "sinusoidal":
-            raise OptionError(f"phase {phase.name}: a flow must know its time; model.time is {self.model.time}")
-        if self.model.kind == "mini":
-            raise OptionError(f"phase {phase.name}: dvd-mini has no RGB latents to flow to; use a wan model")
-        if phase.content == "rgb":
-            return
-        for other in self.phases:
-            if isinstance(other, AdaptPhase | DecoderPhase):
-                raise OptionError(
-                    f"phase {phase.name} makes a generative model and phase {other.name} a deterministic one, but a "
-                    "run makes one model; give each a recipe of its own"
-                )
-        for later in self.phases[self.phases.index(phase) :]:
-            if isinstance(later, FlowPhase) and later.content == "rgb":
-                raise OptionError(f"phase {later.name}: a prior comes before the depth flow {phase.name}; swap them")
+    def phases_before(self, phase: Phase) -> tuple[Phase, ...]:
+        """Return the phases that come before one of the recipe's own."""
+        return self.phases[: [other.name for other in self.phases].index(phase.name)]

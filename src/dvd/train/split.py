@@ -1,7 +1,7 @@
-"""Networks in pieces: what FSDP and DeepSpeed must be told so that they compute what one process would.
+"""FSDP and DeepSpeed: their settings, so that a network split over processes computes what one process would.
 
-FSDP keeps of every weight a piece per process, DeepSpeed's second stage of gradients and optimiser. Both would cast the
-network to bfloat16 themselves; here autocast does it, as everywhere, and the residual stream stays in float32.
+FSDP splits every weight over the processes, DeepSpeed's second stage the gradients and the optimiser. Both would cast
+the network to bfloat16 themselves; here autocast does it, as everywhere, and the residual stream stays in float32.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from dvd.errors import OptionError
 from dvd.train.settings import Phase, Recipe
 
 OWNERS = (DistributedType.FSDP, DistributedType.DEEPSPEED)
-"""Those that keep weights and optimisers in forms of their own."""
+"""The kinds of training that keep weights and optimisers in forms of their own."""
 
 PLAIN = "configs/multi_gpu.yaml"
 
 
 def is_split(accelerator: Accelerator) -> bool:
-    """Whether FSDP or DeepSpeed drive the training."""
+    """Return whether FSDP or DeepSpeed drive the training."""
     return accelerator.distributed_type in OWNERS
 
 
-def refuse_what_is_not_split(accelerator: Accelerator, recipe: Recipe) -> None:
-    """OptionError for what cannot be trained in pieces, with what to change."""
+def refuse_unsplittable(accelerator: Accelerator, recipe: Recipe) -> None:
+    """Raise OptionError for a recipe that cannot be trained in pieces; the message says what to change."""
     if not is_split(accelerator):
         return
     name = accelerator.distributed_type.value
@@ -40,18 +40,18 @@ def refuse_what_is_not_split(accelerator: Accelerator, recipe: Recipe) -> None:
         raise OptionError(
             f"{name} keeps no average of the weights; set {phase.name}.average to 0, or start with {PLAIN}"
         )
-    if getattr(phase, "muon", False):
+    if phase.optimizer_count > 1:
         raise OptionError(f"{name} takes one optimiser; set {phase.name}.muon to false, or start with {PLAIN}")
     if deepspeed and recipe.precision == "fp16":
-        raise OptionError(f"{name} is used with bf16 or fp32 here; set precision to either, or start with {PLAIN}")
+        raise OptionError(f"{name} works with bf16 or fp32 here; set precision to either, or start with {PLAIN}")
     if deepspeed and accelerator.state.deepspeed_plugin.zero_stage > 2:
-        raise OptionError(f"{name} is used up to stage 2 here; set zero_stage to 2, or start with configs/fsdp.yaml")
+        raise OptionError(f"{name} works up to stage 2 here; set zero_stage to 2, or start with configs/fsdp.yaml")
     if not deepspeed and accelerator.state.fsdp_plugin.fsdp_version != 2:
-        raise OptionError(f"{name} is used in version 2 here; set fsdp_version to 2")
+        raise OptionError(f"{name} works in version 2 here; set fsdp_version to 2")
 
 
-def instruct(accelerator: Accelerator, phase: Phase, precision: str) -> None:
-    """Tells FSDP and DeepSpeed, before they take the network, what Accelerate cannot know or has guessed.
+def configure_splitting(accelerator: Accelerator, phase: Phase, precision: str) -> None:
+    """Correct the settings of FSDP and DeepSpeed that Accelerate cannot know, before they take the network.
 
     `precision` is Accelerate's name of it. DeepSpeed clips and accumulates by its own configuration.
     """
@@ -72,10 +72,10 @@ def instruct(accelerator: Accelerator, phase: Phase, precision: str) -> None:
 
 
 def micro_batches(phase: Phase) -> int:
-    """How many losses a process adds up in a step."""
+    """Return how many losses a process adds up in a step."""
     return phase.accumulate * (2 if phase.mixture.mode == "paired" else 1)
 
 
 def whole(value: Tensor) -> Tensor:
-    """A weight of which FSDP may keep pieces, put together; every process must ask for it at the same time."""
+    """Return a weight whole, put together if FSDP has split it; every process must ask at the same time."""
     return value.full_tensor() if isinstance(value, DTensor) else value

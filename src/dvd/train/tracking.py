@@ -1,11 +1,10 @@
-"""What a run has measured, on disk, and where it is, on the terminal."""
+"""The history of a run on disk, and its progress on the terminal."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
-import os
 import sys
 import time
 from collections import deque
@@ -13,10 +12,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from dvd.files import replacing
+
 log = logging.getLogger(__name__)
 
 VALIDATION = "val_"
-"""What the name of a number measured on held-out clips begins with."""
+"""Prefix of the names of measures on held-out clips."""
 
 
 class History:
@@ -33,7 +34,7 @@ class History:
         """Whether the last line is known to be whole."""
 
     def add(self, *, step: int, phase: str, **numbers: float) -> None:
-        """Appends a line; numbers that are not finite become null. Raises OSError where the disk refuses."""
+        """Append a line; numbers that are not finite become null. Raise OSError where the disk refuses."""
         if not self._whole:
             self._drop_half_line()
         finite = {name: value if math.isfinite(value) else None for name, value in _floats(numbers).items()}
@@ -44,7 +45,7 @@ class History:
         self._whole = True
 
     def rewind(self, phase: str, step: int) -> None:
-        """Drops what a resumed run will do again: `phase` from `step` on, and every phase that began after it."""
+        """Drop the lines that a resumed run will write again: `phase` from `step` on, and all phases begun after it."""
         lines = read_history(self.path)
         order: dict[str, int] = {}
         for line in lines:
@@ -54,9 +55,8 @@ class History:
             line for line in lines if order[line["phase"]] < own or (line["phase"] == phase and line["step"] < step)
         ]
         if len(kept) < len(lines):
-            part = self.path.with_name(f"{self.path.name}.part")
-            part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-            os.replace(part, self.path)
+            with replacing(self.path) as file:
+                file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def _drop_half_line(self) -> None:
         if not self.path.exists():
@@ -67,7 +67,7 @@ class History:
 
 
 def read_history(path: str | Path) -> list[dict[str, Any]]:
-    """The lines of a history, in the order of writing; lines that are damaged are left out, a missing file is empty."""
+    """Return the lines of a history in the order of writing, without damaged ones; empty if the file is missing."""
     path = Path(path)
     if not path.exists():
         return []
@@ -100,7 +100,7 @@ class Progress:
         smoothing: float = 0.95,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`total`: steps of the phase; `begin`: those done before; `smoothing`: what a new value leaves of the mean."""
+        """`total`: steps of the phase; `begin`: steps done before; `smoothing`: weight of the old mean."""
         self.total, self.phase, self.every_s, self.smoothing, self._clock = total, phase, every_s, smoothing, clock
         self.smooth: dict[str, float] = {}
         self._recent: deque[tuple[int, float]] = deque([(begin, clock())], maxlen=100)
@@ -113,7 +113,7 @@ class Progress:
             self._bar = tqdm(total=total, initial=begin, bar_format=look, dynamic_ncols=True, leave=True)
 
     def note(self, step: int, terms: Mapping[str, float], samples_per_s: float) -> None:
-        """Counts the step `step` (from 0) as done, with its terms of the loss."""
+        """Count the step `step` (from 0) as done, with its terms of the loss."""
         done = step + 1
         self._recent.append((done, self._clock()))
         for name, value in terms.items():
@@ -128,12 +128,12 @@ class Progress:
             log.info(self.line(done, samples_per_s))
 
     def line(self, done: int, samples_per_s: float) -> str:
-        """The line itself, what matters most first, since narrow terminals cut its end off."""
+        """Return the line, the most important first, since narrow terminals cut its end off."""
         terms = "  ".join(f"{name} {value:.4g}" for name, value in self.smooth.items())
         return f"{self.phase} {done}/{self.total}, {self._left(done)}, {samples_per_s:.3g} samples/s  {terms}"
 
     def close(self) -> None:
-        """Leaves the bar as it stands."""
+        """End the bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -144,7 +144,7 @@ class Progress:
         self.close()
 
     def _left(self, done: int) -> str:
-        """At the pace of the last steps, so that neither a slow start nor a pause for validation misleads for long."""
+        """Return the time left at the pace of the last steps: a slow start or a validation soon stops counting."""
         (first, since), (last, now) = self._recent[0], self._recent[-1]
         if done >= self.total:
             return "done"
@@ -152,7 +152,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the units that a person would use."""
+    """Return seconds in the units that a person would use."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

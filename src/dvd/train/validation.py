@@ -1,8 +1,7 @@
-"""Measures on held-out clips what a phase has learned of depth, and shows it."""
+"""Validation: the accuracy of a phase's depth on held-out clips, and some of them as videos."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,24 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from dvd import metrics
+from dvd.backbones.trainable import Codec
 from dvd.data.sequences import STILL, fill, normalise_disparity, view
 from dvd.data.sources import BadSample, Source
 from dvd.errors import InputError
 from dvd.losses import Objective, objective_loss
 from dvd.train import samples
-from dvd.train.adapt import Codec
 from dvd.train.mixture import Batch
 from dvd.train.settings import Validation
+from dvd.train.tasks import Predict, target_of
 
 DEPTH_RANGE_M = (0.1, 80.0)
-
-Predict = Callable[[nn.Module, Batch], Tensor]
-"""What is trained and a batch → the depth latent `B c t h w`, however many passes that takes."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One validation clip: what the trainer would see, and the truth in 1 / metres, `T h w`, NaN where unknown."""
+    """One validation clip: the trainer's batch, and the truth in 1 / metres, `T h w`, NaN where unknown."""
 
     batch: Batch
     truth: np.ndarray
@@ -43,38 +40,28 @@ class Validator:
 
     @torch.no_grad()
     def measure(self, module: nn.Module, step: int, show: bool) -> dict[str, float]:
-        """`loss` (L2 + LMR), `abs_rel` and `delta1` (one scale and shift per clip), each the mean over the clips.
+        """Return `loss` (L2 + LMR), `abs_rel` and `delta1` (one scale and shift per clip), means over the clips.
 
         With `show`, the first clips are written as videos of RGB, truth and prediction.
         """
         was = module.training
         module.eval()
-        found: list[dict[str, float]] = []
+        rows: list[dict[str, float]] = []
         for index, clip in enumerate(self.clips):
             latent = self.predict(module, clip.batch).float()
-            loss, _ = objective_loss(Objective(), latent, self.codec.target(clip.batch))
+            loss, _ = objective_loss(Objective(), latent, target_of(self.codec, clip.batch))
             disparity = self.codec.decode(latent)[0, 0].cpu().numpy()
-            found.append({"loss": float(loss), **accuracy(disparity, clip.truth)})
+            rows.append({"loss": float(loss), **accuracy(disparity, clip.truth)})
             if show and index < self.settings.samples:
                 samples.write(
                     self.folder / f"step_{step:08d}_{index}", pixels(clip.batch.rgb[0]), clip.truth, disparity
                 )
         module.train(was)
-        return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
-
-
-def at_anchor(codec: Codec, tau: float) -> Predict:
-    """The depth latent in one pass at `tau` (Eq. 5)."""
-
-    def predict(module: nn.Module, batch: Batch) -> Tensor:
-        latent: Tensor = module(codec.inputs(batch), 1000 * tau)
-        return latent
-
-    return predict
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def held_out(settings: Validation, source: Source) -> list[HeldOut]:
-    """Loads the clips; InputError where there are none."""
+    """Load the clips. InputError where there are none."""
     count, clips = source.count(settings.frames), []
     for index in np.linspace(0, count - 1, min(settings.clips, count)).round().astype(int) if count else ():
         try:
@@ -92,7 +79,7 @@ def held_out(settings: Validation, source: Source) -> list[HeldOut]:
 
 
 def accuracy(disparity: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """AbsRel and δ1 after one scale and shift in disparity; what is farther than 80 m, as the sky, does not count."""
+    """Return AbsRel and δ1 after one scale and shift in disparity, of pixels up to 80 m."""
     mask = np.isfinite(truth) & (truth >= 1 / DEPTH_RANGE_M[1])
     seen = mask.any(axis=(1, 2))
     mask, disparity = mask[seen], disparity[seen]
@@ -107,5 +94,5 @@ def accuracy(disparity: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def pixels(rgb: Tensor) -> np.ndarray:
-    """RGB `3 T H W` in [-1, 1] → `T H W 3` uint8."""
+    """Convert RGB `3 T H W` in [-1, 1] to `T H W 3` uint8."""
     return ((rgb.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).cpu().numpy()

@@ -13,21 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from dvd.backbones.blueprint import blueprint
+from dvd.backbones.settings import Adaptation
 from dvd.backbones.wan.checkpoints import save_release
 from dvd.backbones.wan.fold import fold
+from dvd.backbones.wan.lora import adapt, adapters_of, base_state, merged, merged_state, release_adapters
 from dvd.backbones.wan.transformer import TimeMode, TransformerConfig, WanTransformer
 from dvd.backbones.wan.weights import open_weights
 from dvd.errors import ModelError, OptionError
-from dvd.train.adapters import (
-    Adaptation,
-    adapt,
-    adapters_of,
-    base_state,
-    load_adapted,
-    merged,
-    merged_state,
-    release_adapters,
-)
+from dvd.train.adapters import inject, load_adapted
 
 CONFIG = TransformerConfig(dim=48, ffn_dim=64, text_dim=20, freq_dim=16, num_heads=2, num_layers=3)
 SIZES = {"num_heads": 2}
@@ -46,7 +39,7 @@ def make(time: TimeMode = "sinusoidal") -> WanTransformer:
 def adapted(adaptation: Adaptation = LORA, spread: float = 0.1) -> WanTransformer:
     """With LoRA that has learned something."""
     model = make()
-    adapt(model, adaptation)
+    adapt(model, adaptation, inject)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             nn.init.normal_(parameter, std=spread)
@@ -80,7 +73,7 @@ def reached(model: WanTransformer) -> set[str]:
 
 def test_fresh_lora_equals_the_base() -> None:
     model = make()
-    adapt(model, LORA)
+    adapt(model, LORA, inject)
     assert len(adapters_of(model)) == CONFIG.num_layers * 8
     assert torch.equal(predict(model), predict(make()))
 
@@ -91,10 +84,10 @@ def test_fresh_lora_equals_the_base() -> None:
     [LORA, replace(LORA, release_layout=True), Adaptation("full"), Adaptation("full", layers=(1,))],
     ids=["lora", "release", "full", "one block"],
 )
-def test_what_learns_is_what_a_gradient_reaches(adaptation: Adaptation, time: TimeMode) -> None:
+def test_exactly_the_parameters_that_a_gradient_reaches_learn(adaptation: Adaptation, time: TimeMode) -> None:
     """So that DistributedDataParallel never waits."""
     model = make(time)
-    adapt(model, adaptation)
+    adapt(model, adaptation, inject)
     assert learning(model) == reached(model)
     assert ("time_basis" in learning(model)) == (time == "learned")
 
@@ -114,7 +107,7 @@ def test_lora_alone_learns() -> None:
 
 def test_the_releases_layout_has_every_place_and_freezes_what_cannot_learn() -> None:
     model = make()
-    adapt(model, replace(LORA, release_layout=True))
+    adapt(model, replace(LORA, release_layout=True), inject)
     assert len(adapters_of(model)) == CONFIG.num_layers * 10
     frozen = {name for name, _ in model.named_parameters() if ".lora_" in name} - learning(model)
     assert len(frozen) == CONFIG.num_layers * 4
@@ -123,17 +116,17 @@ def test_the_releases_layout_has_every_place_and_freezes_what_cannot_learn() -> 
 
 def test_targets_and_layers_are_chosen() -> None:
     model = make()
-    adapt(model, replace(LORA, targets=("q", "ffn.2"), layers=(2, 0)))
+    adapt(model, replace(LORA, targets=("q", "ffn.2"), layers=(2, 0)), inject)
     wanted = {f"blocks.{index}.{module}" for index in (0, 2) for module in ("self_attn.q", "ffn.2")}
     assert set(adapters_of(model)) == wanted
 
 
 def test_full_training_of_some_blocks_leaves_the_others() -> None:
     model = make()
-    adapt(model, Adaptation("full", layers=(0, 2)))
+    adapt(model, Adaptation("full", layers=(0, 2)), inject)
     assert {name.split(".")[1] for name in learning(model)} == {"0", "2"}
     model = make()
-    adapt(model, Adaptation("full"))
+    adapt(model, Adaptation("full"), inject)
     assert {name.split(".")[0] for name in learning(model)} >= {"patch_embedding", "head", "text_embedding"}
 
 
@@ -165,7 +158,7 @@ def test_adapters_outside_a_network_carry_their_scale() -> None:
 def test_a_transformer_without_memory_can_be_counted() -> None:
     with blueprint():
         model = WanTransformer(TransformerConfig())
-        adapt(model, Adaptation())
+        adapt(model, Adaptation(), inject)
     trained = sum(value.numel() for value in model.parameters() if value.requires_grad)
     block = 512 * (6 * 2 * 1536 + 2 * (1536 + 8960))
     assert trained == 30 * block
@@ -180,7 +173,7 @@ def written(tmp_path: Path, model: WanTransformer, lora: Any = None) -> Path:
     return path
 
 
-def test_a_file_goes_on_learning_where_it_was(tmp_path: Path) -> None:
+def test_lora_in_a_file_is_trained_further(tmp_path: Path) -> None:
     model = adapted()
     again = load_adapted(open_weights(written(tmp_path, model)), SIZES)
     assert again.training
@@ -193,14 +186,16 @@ def test_a_file_goes_on_learning_where_it_was(tmp_path: Path) -> None:
     assert torch.equal(predict(same_layout), predict(model))
 
 
-def test_the_alpha_of_a_file_is_heard(tmp_path: Path) -> None:
+def test_the_alpha_in_a_files_configuration_is_used(tmp_path: Path) -> None:
     model = adapted(Adaptation(rank=4, alpha=8))
     lora = {module: (down, up / 2) for module, (down, up) in adapters_of(model).items()}
     again = load_adapted(open_weights(written(tmp_path, model, lora)), SIZES, {"alpha": 8, "rank": 4})
     assert torch.equal(predict(again), predict(model))
 
 
-def test_unreached_lora_that_is_not_zero_is_merged_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreached_lora_that_is_not_zero_is_merged_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     model = adapted(replace(LORA, release_layout=True))
     path = written(tmp_path, model)
     with caplog.at_level(logging.WARNING):
@@ -235,9 +230,9 @@ REFUSALS: dict[str, dict[str, Any]] = {
     "rank and alpha are at least 1, not 512 and -1": {"alpha": -1},
     "unknown LoRA target 'ffn.1'; did you mean ffn.": {"targets": ("q", "ffn.1")},
     "LoRA needs at least one target": {"targets": ()},
-    "layers are different numbers of blocks, counted from 0, not (-1,)": {"layers": (-1,)},
-    "layers are different numbers of blocks, counted from 0, not (1, 1)": {"layers": (1, 1)},
-    "layers are different numbers of blocks, counted from 0, not ()": {"layers": ()},
+    "layers are different indices of blocks, counted from 0, not (-1,)": {"layers": (-1,)},
+    "layers are different indices of blocks, counted from 0, not (1, 1)": {"layers": (1, 1)},
+    "layers are different indices of blocks, counted from 0, not ()": {"layers": ()},
     "in every block, not only in (0,)": {"layers": (0,), "release_layout": True},
     "not only on q, v; leave targets or release_layout out": {"targets": ("q", "v"), "release_layout": True},
     "full adaptation has none": {"kind": "full", "release_layout": True},
@@ -250,10 +245,10 @@ def test_contradictions_are_refused_at_construction(words: str, fields: dict[str
         Adaptation(**fields)
 
 
-def test_what_the_transformer_does_not_allow_is_refused() -> None:
+def test_missing_layers_and_second_adapters_are_refused() -> None:
     model = make()
     with pytest.raises(OptionError, match=r"layers \(1, 3\): the transformer has 3 blocks, 0 to 2"):
-        adapt(model, replace(LORA, layers=(1, 3)))
-    adapt(model, LORA)
+        adapt(model, replace(LORA, layers=(1, 3)), inject)
+    adapt(model, LORA, inject)
     with pytest.raises(OptionError, match="has adapters already"):
-        adapt(model, LORA)
+        adapt(model, LORA, inject)

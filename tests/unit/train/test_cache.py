@@ -52,7 +52,7 @@ def test_latents_of_another_vae_are_refused(recipe: Recipe, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("unfit", [MINI, SMOKE], ids=["dvd-mini", "smoke"])
-def test_recipes_that_see_no_finished_latents_have_none_to_cache(unfit: Recipe, tmp_path: Path) -> None:
+def test_recipes_without_latents_of_a_finished_vae_are_not_cached(unfit: Recipe, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="nothing to cache"):
         list(cache(unfit, tmp_path / "latents", tmp_path / "scenes"))
 
@@ -64,7 +64,7 @@ def test_one_cache_has_one_size(recipe: Recipe, tmp_path: Path) -> None:
         list(cache(replace(recipe, phases=(several,)), tmp_path / "latents", tmp_path / "scenes"))
 
 
-def test_what_is_missing_is_said_before_anything_is_encoded(recipe: Recipe, tmp_path: Path) -> None:
+def test_missing_data_are_reported_before_anything_is_encoded(recipe: Recipe, tmp_path: Path) -> None:
     stills, clips = recipe.sources
     lacking = replace(recipe, sources=(stills, replace(clips, root=tmp_path / "nowhere")))
     with pytest.raises(InputError, match="nowhere does not exist"):
@@ -72,14 +72,14 @@ def test_what_is_missing_is_said_before_anything_is_encoded(recipe: Recipe, tmp_
     assert not (tmp_path / "latents").exists()
 
 
-def test_what_no_phase_draws_is_not_cached(recipe: Recipe, tmp_path: Path) -> None:
+def test_sources_that_no_phase_draws_are_not_cached(recipe: Recipe, tmp_path: Path) -> None:
     (phase,) = recipe.phases
     videos = replace(recipe, phases=(replace(phase, mixture=replace(phase.mixture, mode="video")),))
     assert [folder.name for folder in cache(videos, tmp_path / "latents", tmp_path / "scenes")] == ["clips"]
     train(replace(videos, latents=tmp_path / "latents"), tmp_path / "cached")
 
 
-def test_a_cache_is_not_made_of_a_cache(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_recipe_that_reads_latents_is_not_cached_again(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="leave the field out"):
         next(cache(replace(recipe, latents=tmp_path), tmp_path / "latents", tmp_path / "scenes"))
 

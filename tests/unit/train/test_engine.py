@@ -25,9 +25,9 @@ from accelerate.optimizer import AcceleratedOptimizer
 
 from dvd.data.sources import RawClip
 from dvd.errors import DVDError, ModelError, OptionError, OutputError
-from dvd.train.engine import Engine, Stopped, _step, fit, open_engine, precision
+from dvd.train.engine import Engine, Stopped, _step, ahead, fit, open_engine, precision
 from dvd.train.mixture import Batch, Feed, Mixer, Share, Skipped
-from dvd.train.optimisers import adamw
+from dvd.train.optim import adamw
 from dvd.train.recipes import SMOKE
 from dvd.train.settings import Mixture, Phase, SourceSettings
 from dvd.train.tracking import read_history
@@ -106,7 +106,7 @@ def test_accumulated_micro_batches_are_one_large_batch(tmp_path: Path) -> None:
     assert row["grad_norm"] == pytest.approx(float(norm), rel=1e-5)
 
 
-def test_the_average_is_what_is_left(tmp_path: Path) -> None:
+def test_the_average_is_the_result_of_a_phase(tmp_path: Path) -> None:
     plain, _ = run(tmp_path / "plain", replace(PHASE, average=0.0))
     averaged, _ = run(tmp_path / "averaged")
     assert not same(weights(plain), weights(averaged))
@@ -137,7 +137,7 @@ def test_only_the_latest_checkpoints_stay(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["step_00000008", "step_00000010"]
 
 
-def test_half_a_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
+def test_half_written_checkpoints_are_ignored_and_removed(tmp_path: Path) -> None:
     whole, _ = run(tmp_path / "whole")
     run(tmp_path / "killed", replace(PHASE, steps=4))
     (tmp_path / "killed" / "toy" / ".step_00000008.part").mkdir()
@@ -207,12 +207,12 @@ def test_the_scaler_of_fp16_scales_every_optimiser_s_gradients_back_once() -> No
 
 
 @pytest.mark.parametrize("tracker", ["tensorbord", "clearml"])
-def test_a_tracker_that_is_not_there_is_said_before_anything_begins(tmp_path: Path, tracker: str) -> None:
+def test_an_unknown_or_missing_tracker_is_refused_at_the_start(tmp_path: Path, tracker: str) -> None:
     with pytest.raises(OptionError, match=r"did you mean tensorboard|tracker clearml is not installed; pip install"):
         open_engine(replace(RECIPE, trackers=(tracker,)), tmp_path)
 
 
-def test_memory_that_runs_out_in_the_optimiser_is_said_too(tmp_path: Path) -> None:
+def test_memory_that_runs_out_in_the_optimiser_is_reported(tmp_path: Path) -> None:
     class Large(Toy):
         def optimizers(self) -> list[torch.optim.Optimizer]:
             (optimizer,) = super().optimizers()
@@ -232,19 +232,19 @@ def test_a_full_disk_leaves_no_half_checkpoint_in_the_way(tmp_path: Path, monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("dvd.train.checkpoints.save_file", refuse)
-    with pytest.raises(OutputError, match=r"toy: cannot be written \(No space left on device\); make room .*resumes"):
+    with pytest.raises(OutputError, match=r"toy: the disk is full; free some space .*goes on from the last whole"):
         run(tmp_path)
     assert not list((tmp_path / "toy").iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_not_called_a_full_disk(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_not_called_a_full_disk(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot be written \(File exists\); give a folder that can be written$"):
+    with pytest.raises(OutputError, match=r"its folder cannot be made; choose another folder$"):
         open_engine(RECIPE, tmp_path / "file")
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: …")])
-def test_memory_that_runs_out_says_what_to_lower(tmp_path: Path, error: Exception) -> None:
+def test_the_message_about_memory_says_what_to_lower(tmp_path: Path, error: Exception) -> None:
     class Large(Toy):
         def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
             raise error
@@ -255,7 +255,7 @@ def test_memory_that_runs_out_says_what_to_lower(tmp_path: Path, error: Exceptio
         run(tmp_path, task=Large(Share()))
 
 
-def test_another_fault_is_not_taken_for_memory(tmp_path: Path) -> None:
+def test_other_errors_are_not_taken_for_memory(tmp_path: Path) -> None:
     class Faulty(Toy):
         def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
             raise RuntimeError("shapes do not match")
@@ -279,7 +279,7 @@ def test_validation_sees_the_average_and_is_logged(tmp_path: Path) -> None:
     assert [row["val_abs_rel"] for row in rows] == [0.2, 0.1]
 
 
-def test_precision_is_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_automatic_precision_follows_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dvd.train.engine.fast_bfloat16", lambda device: True)
     assert precision(replace(RECIPE, precision="auto")) == "bf16"
     monkeypatch.setattr("dvd.train.engine.fast_bfloat16", lambda device: False)
@@ -287,6 +287,26 @@ def test_precision_is_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> N
     if not torch.cuda.is_available():
         with pytest.raises(OptionError, match="fp16 needs a GPU"):
             precision(replace(RECIPE, precision="fp16"))
+
+
+def test_prepared_items_keep_their_order() -> None:
+    for depth in (1, 2, 5):
+        assert list(ahead(lambda index: index * index, 2, 6, depth)) == [4, 9, 16, 25]
+
+
+def test_no_more_than_depth_items_are_prepared() -> None:
+    made: list[int] = []
+    items = ahead(lambda index: made.append(index) or index, 0, 100, depth=3)
+    assert next(items) == 0
+    items.close()
+    assert len(made) <= 4
+
+
+def test_an_error_is_raised_in_place_of_its_item() -> None:
+    items = ahead(lambda index: 1 // (3 - index), 0, 6)
+    assert [next(items) for _ in range(3)] == [0, 0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(items)
 
 
 def script(folder: Path, body: str) -> Path:

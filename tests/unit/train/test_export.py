@@ -18,16 +18,20 @@ from torch import Tensor, nn
 from dvd.backbones import registry
 from dvd.backbones.base import ModelCard
 from dvd.backbones.blueprint import blueprint
+from dvd.backbones.settings import Adaptation
 from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.checkpoints import load_transformer
 from dvd.backbones.wan.generative import GenerativeWanBackbone, sample
+from dvd.backbones.wan.lora import adapt, adapters_of, merged
+from dvd.backbones.wan.training import WanTraining, release_config, widen, write_transformer
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.backbones.wan.weights import open_weights
 from dvd.errors import ModelError, OptionError, OutputError
-from dvd.train.adapters import Adaptation, adapt, adapters_of, load_adapted, merged
-from dvd.train.export import Layout, card, convert, product, release_config, write_model, write_transformer
-from dvd.train.flow import widen
+from dvd.names import CheckpointLayout
+from dvd.train.adapters import inject, load_adapted
+from dvd.train.export import card, convert, product
+from dvd.train.export import write_model as write_any_model
 from dvd.train.recipes import GENERATIVE, MINI, PAPER, SMOKE, SMOKE_GENERATIVE
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -51,11 +55,15 @@ VARIANTS = {
 }
 
 
+def write_model(folder: Path, network: WanTransformer, vae: WanVAE, sampler_steps: int | None = None) -> None:
+    write_any_model(folder, WanTraining(), network, vae, CARD, sampler_steps)
+
+
 def trained(adaptation: Adaptation = LORA, config: TransformerConfig = CONFIG) -> WanTransformer:
     """Nothing is zero any more, but what could not learn."""
     torch.manual_seed(0)
     model = WanTransformer(config)
-    adapt(model, adaptation)
+    adapt(model, adaptation, inject)
     for parameter in model.parameters():
         if parameter.requires_grad or parameter.ndim == 1:
             nn.init.normal_(parameter, std=0.2)
@@ -92,7 +100,7 @@ def relative(got: Tensor, wanted: Tensor) -> float:
 
 @pytest.mark.parametrize("adaptation", VARIANTS.values(), ids=VARIANTS)
 @pytest.mark.parametrize("layout", ["release", "default", "merged"])
-def test_every_layout_predicts_the_same(layout: Layout, adaptation: Adaptation, tmp_path: Path) -> None:
+def test_every_layout_predicts_the_same(layout: CheckpointLayout, adaptation: Adaptation, tmp_path: Path) -> None:
     model = trained(adaptation)
     write_transformer(tmp_path / "x.safetensors", model, layout)
     again = load_transformer(open_weights(tmp_path / "x.safetensors"), SIZES)
@@ -115,7 +123,7 @@ def test_the_release_layout_has_exactly_the_releases_keys(tmp_path: Path) -> Non
     assert (tmp_path / "x.safetensors").read_bytes() == (tmp_path / "y.safetensors").read_bytes()
 
 
-def test_the_golden_checkpoint_travels_there_and_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_golden_checkpoint_survives_conversion_and_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = json.loads((GOLDEN / "config.json").read_text())
     source, ours, back, one = (GOLDEN / "dvd_tiny.safetensors", *(tmp_path / f"{n}.safetensors" for n in "abc"))
     with caplog.at_level(logging.WARNING):
@@ -152,7 +160,7 @@ def _base_layer(target: str) -> tuple[str, str]:
 @pytest.mark.parametrize("adaptation", [LORA, Adaptation("full")], ids=["lora", "full"])
 def test_the_folder_predicts_the_same(adaptation: Adaptation, time: str, vae: WanVAE, tmp_path: Path) -> None:
     model = trained(adaptation, replace(CONFIG, time=time))
-    write_model(tmp_path, model, vae, CARD)
+    write_model(tmp_path, model, vae)
     rgb = torch.rand(1, 3, 5, 16, 16) * 2 - 1
     ours = WanBackbone(merged(model), vae, CARD)
     with torch.no_grad():
@@ -172,7 +180,7 @@ def test_the_folder_predicts_the_same(adaptation: Adaptation, time: str, vae: Wa
 @pytest.mark.parametrize("adaptation", [LORA, Adaptation("full")], ids=["lora", "full"])
 def test_the_folder_of_a_depth_flow_samples_the_same(adaptation: Adaptation, vae: WanVAE, tmp_path: Path) -> None:
     model = trained_flow(adaptation)
-    write_model(tmp_path, model, vae, CARD, sampler_steps=3)
+    write_model(tmp_path, model, vae, sampler_steps=3)
     condition = latent()
     with torch.no_grad():
         wanted = sample(merged(model), condition, 3)
@@ -189,9 +197,9 @@ def test_the_folder_of_a_depth_flow_samples_the_same(adaptation: Adaptation, vae
     assert not (tmp_path / "model_config.yaml").exists(), "the release's own code cannot open it"
 
 
-def test_a_folder_goes_on_learning(vae: WanVAE, tmp_path: Path) -> None:
+def test_an_exported_folder_is_trained_further(vae: WanVAE, tmp_path: Path) -> None:
     model = trained()
-    write_model(tmp_path, model, vae, CARD)
+    write_model(tmp_path, model, vae)
     config = json.loads((tmp_path / "config.json").read_text())
     weights = open_weights(tmp_path / "model.safetensors")
     again = load_adapted(weights, config["transformer"], config["lora"])
@@ -203,7 +211,7 @@ def test_the_releases_own_configuration() -> None:
     with blueprint():
         model = WanTransformer(TransformerConfig())
         assert release_config(model, 0.5) is None, "it has no LoRA"
-        adapt(model, Adaptation())
+        adapt(model, Adaptation(), inject)
     text = release_config(model, 0.5)
     assert text is not None
     fields = dict(line.split(": ", 1) for line in text.splitlines())
@@ -219,7 +227,7 @@ def test_the_releases_own_configuration() -> None:
     assert release_config(trained(), 0.5) is None, "another size"
 
 
-def test_what_a_model_says_of_itself() -> None:
+def test_the_card_of_an_exported_model() -> None:
     one, other = card(replace(PAPER, phases=(replace(PAPER.phases[0], tau=0.8),))), card(GENERATIVE)
     assert (one.name, one.tau, one.window, one.overlap, one.size) == ("dvd-wan-1.3b", 0.8, 45, 9, (352, 1216))
     assert (other.name, other.window, other.overlap) == ("dvd-wan-1.3b-generative", 45, 9)
@@ -260,8 +268,8 @@ def test_a_run_makes_one_model() -> None:
 
 
 @pytest.mark.parametrize("steps", [0, -3, 2.5, "ten", True, None])
-def test_steps_that_are_no_number_of_steps(steps: object, vae: WanVAE, tmp_path: Path) -> None:
-    write_model(tmp_path, trained_flow(), vae, CARD, sampler_steps=2)
+def test_sampler_steps_in_a_configuration_are_checked(steps: object, vae: WanVAE, tmp_path: Path) -> None:
+    write_model(tmp_path, trained_flow(), vae, sampler_steps=2)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "steps": steps}))
     with pytest.raises(
@@ -270,9 +278,9 @@ def test_steps_that_are_no_number_of_steps(steps: object, vae: WanVAE, tmp_path:
         registry.load(tmp_path)
 
 
-def test_the_wrong_half_or_word_is_said(vae: WanVAE, tmp_path: Path) -> None:
-    write_model(tmp_path / "one", trained(), vae, CARD)
-    write_model(tmp_path / "ten", trained_flow(), vae, CARD, sampler_steps=2)
+def test_a_configuration_of_the_wrong_kind_is_refused(vae: WanVAE, tmp_path: Path) -> None:
+    write_model(tmp_path / "one", trained(), vae)
+    write_model(tmp_path / "ten", trained_flow(), vae, sampler_steps=2)
     for folder, word, wanted in (
         ("one", "generative", "takes 32 channels and gives 16 .* this one takes 16 and gives 16"),
         ("ten", "wan", "the transformer takes 32 and gives 16"),
@@ -283,7 +291,7 @@ def test_the_wrong_half_or_word_is_said(vae: WanVAE, tmp_path: Path) -> None:
             registry.load(path.parent)
 
 
-def test_what_cannot_be_converted_is_said(vae: WanVAE, tmp_path: Path) -> None:
+def test_impossible_conversions_are_refused(vae: WanVAE, tmp_path: Path) -> None:
     model = trained()
     write_transformer(tmp_path / "x.safetensors", model, "merged")
     with pytest.raises(ModelError, match="has no LoRA in it that can learn"):
@@ -294,8 +302,8 @@ def test_what_cannot_be_converted_is_said(vae: WanVAE, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"alpha = rank = 4, but the config\.json there says alpha = 8"):
         write_transformer(tmp_path / "y.safetensors", model, "default")
     assert not (tmp_path / "y.safetensors").exists()
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_model(tmp_path / "x.safetensors" / "model", model, vae, CARD)
+    with pytest.raises(OutputError, match="choose another folder"):
+        write_model(tmp_path / "x.safetensors" / "model", model, vae)
 
 
 @contextmanager
@@ -311,11 +319,11 @@ def full_after(size: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("size", [0, 150_000, 400_000])
 def test_a_full_disk_leaves_what_was_there(size: int, vae: WanVAE, tmp_path: Path) -> None:
-    write_model(tmp_path, trained(), vae, CARD)
+    write_model(tmp_path, trained(), vae)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     transformer, autoencoder = (before[tmp_path / name] for name in ("model.safetensors", "Wan2.1_VAE.pth"))
     assert 150_000 < len(transformer) < 400_000 < len(autoencoder), "each is where the room ends in one of the cases"
-    with full_after(size), pytest.raises(OutputError, match=rf"^{tmp_path}: cannot be written \("):
-        write_model(tmp_path, trained(replace(LORA, alpha=2)), vae, CARD)
+    with full_after(size), pytest.raises(OutputError, match=rf"^{tmp_path}.*: "):
+        write_model(tmp_path, trained(replace(LORA, alpha=2)), vae)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-    assert not (tmp_path / ".partial").exists()
+    assert not list(tmp_path.parent.glob("*.part"))

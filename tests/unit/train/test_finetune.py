@@ -77,7 +77,7 @@ def test_every_phase_trains_its_own_part_and_a_stopped_run_ends_the_same(
     assert registry.load(whole).card.window == 5
 
     with monkeypatch.context() as patch:
-        patch.setattr("dvd.train.loop.DecoderTask", interrupt)
+        patch.setattr("dvd.train.vae_tasks.DecoderTask", interrupt)
         with pytest.raises(KeyboardInterrupt):
             trained(recipe, tmp_path / "stopped")
     resumed = trained(recipe, tmp_path / "stopped")
@@ -90,13 +90,13 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_what_a_dry_run_says_of_the_encoder(recipe: Recipe) -> None:
+def test_the_encoder_phase_needs_more_memory_than_the_decoder_phase(recipe: Recipe) -> None:
     encoder, _, decoder = recipe.phases
     networks = outline(recipe)
     assert 0 < memory(recipe, decoder, networks, 1) < memory(recipe, encoder, networks, 1)
 
 
-def test_scenes_of_our_own_keep_the_licence_and_other_data_do_not() -> None:
+def test_the_licence_depends_on_the_training_data() -> None:
     assert card(MINI_FINETUNE).licence == "Apache-2.0"
     images, _ = MINI_FINETUNE.sources
     real = SourceSettings("clips", "rgbd", "video")

@@ -35,7 +35,7 @@ from dvd.errors import OptionError
 from dvd.train.loop import train
 from dvd.train.recipes import PAPER, RECIPES, SMOKE
 from dvd.train.settings import ModelSettings, Recipe, Validation
-from dvd.train.split import instruct, refuse_what_is_not_split
+from dvd.train.split import configure_splitting, refuse_unsplittable
 from dvd.train.tracking import read_history
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -104,7 +104,7 @@ def test_fsdp_splits_by_blocks_and_keeps_every_parameter_by_itself(launched: Any
     assert not plugin.cpu_ram_efficient_loading
     assert not plugin.activation_checkpointing
     plugin.set_mixed_precision("bf16")  # as Accelerate does: the residual stream would be cast at every block
-    instruct(Pretence(DistributedType.FSDP, fsdp_plugin=plugin), PAPER.phases[0], "bf16")  # type: ignore[arg-type]
+    configure_splitting(Pretence(DistributedType.FSDP, fsdp_plugin=plugin), PAPER.phases[0], "bf16")  # type: ignore[arg-type]
     assert plugin.mixed_precision_policy is None
 
 
@@ -117,7 +117,7 @@ def test_deepspeed_takes_accumulation_and_clipping_from_the_recipe(launched: Any
     accelerator = Pretence(DistributedType.DEEPSPEED, deepspeed_plugin=plugin)
     assert plugin.deepspeed_config["gradient_accumulation_steps"] == "auto"
     phase = replace(PAPER.phases[0], clip_norm=0.5)
-    instruct(accelerator, phase, "bf16")  # type: ignore[arg-type]
+    configure_splitting(accelerator, phase, "bf16")  # type: ignore[arg-type]
     config = plugin.deepspeed_config
     assert config["gradient_accumulation_steps"] == accelerator.gradient_accumulation_steps == 4
     assert config["gradient_clipping"] == 0.5
@@ -149,15 +149,17 @@ VERSION_1, VERSION_2 = (type("Plugin", (), {"fsdp_version": version}) for versio
         ("DEEPSPEED", {"deepspeed_plugin": STAGE_2}, replace(ONE, precision="fp16"), "set precision"),
     ],
 )
-def test_what_cannot_be_split_is_refused(kind: str, plugins: dict[str, Any], recipe: Recipe, wanted: str) -> None:
+def test_recipes_that_cannot_be_split_are_refused(
+    kind: str, plugins: dict[str, Any], recipe: Recipe, wanted: str
+) -> None:
     with pytest.raises(OptionError, match=wanted):
-        refuse_what_is_not_split(Pretence(DistributedType(kind), **plugins), recipe)  # type: ignore[arg-type]
+        refuse_unsplittable(Pretence(DistributedType(kind), **plugins), recipe)  # type: ignore[arg-type]
 
 
 def test_the_papers_recipes_can_be_split() -> None:
     for name in ("dvd-wan-1.3b", "dvd-wan-1.3b-release"):
-        refuse_what_is_not_split(Pretence(DistributedType.FSDP, fsdp_plugin=VERSION_2), RECIPES[name])  # type: ignore[arg-type]
-        refuse_what_is_not_split(Pretence(DistributedType.DEEPSPEED, deepspeed_plugin=STAGE_2), RECIPES[name])  # type: ignore[arg-type]
+        refuse_unsplittable(Pretence(DistributedType.FSDP, fsdp_plugin=VERSION_2), RECIPES[name])  # type: ignore[arg-type]
+        refuse_unsplittable(Pretence(DistributedType.DEEPSPEED, deepspeed_plugin=STAGE_2), RECIPES[name])  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -228,7 +230,7 @@ def curve(folder: Path) -> list[list[float]]:
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 2e-3)])
 @pytest.mark.parametrize("name", ["fsdp", "deepspeed_zero2"])
-def test_in_pieces_on_two_processes_it_learns_what_one_learns(
+def test_a_network_split_over_two_processes_learns_as_one_does(
     name: str, precision: Any, tolerance: float, recipe: Recipe, tmp_path: Path
 ) -> None:
     if name == "deepspeed_zero2":

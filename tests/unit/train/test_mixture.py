@@ -71,7 +71,7 @@ def test_two_processes_draw_the_two_halves_of_what_one_draws() -> None:
             assert one.source == first.source == second.source
 
 
-def test_a_step_is_a_function_of_its_number() -> None:
+def test_a_step_depends_on_its_index_alone() -> None:
     one, other = mixer(), mixer()
     other.batches(0)
     assert torch.equal(one.batches(5)[0].rgb, other.batches(5)[0].rgb)
@@ -85,20 +85,20 @@ def test_weighted_micro_batches_follow_the_release_s_shares() -> None:
     assert share == pytest.approx(wanted, abs=0.03)
 
 
-def test_one_kind_alone_and_one_after_the_other() -> None:
+def test_modes_of_one_kind_and_in_sequence() -> None:
     assert {batch.kind for batch in mixer(mode="video").batches(0)} == {"video"}
     assert {batch.kind for batch in mixer(mode="image").batches(9)} == {"image"}
     sequence = mixer(mode="sequential", sequential=0.3)
     assert [sequence.batches(step)[0].kind for step in (0, 2, 3, 9)] == ["image", "image", "video", "video"]
 
 
-def test_a_source_s_own_size_goes_before_the_phase_s() -> None:
+def test_a_sources_own_size_overrides_the_phases() -> None:
     own = [replace(feed, settings=replace(feed.settings, size=(32, 48))) for feed in feeds()]
     drawn = Mixer(phase(mode="image"), own, 0, Share(), Skipped(0.05)).batches(0)
     assert drawn[0].rgb.shape[-2:] == (32, 48)
 
 
-def test_bad_samples_are_passed_over_counted_and_named(tmp_path: Path) -> None:
+def test_bad_samples_are_skipped_counted_and_reported(tmp_path: Path) -> None:
     several = mixer(bad=frozenset({3}), path=tmp_path / "skipped.txt")
     for step in range(60):
         for batch in several.batches(step):

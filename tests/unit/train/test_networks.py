@@ -17,11 +17,14 @@ from golden_run import golden_recipe
 
 from dvd.backbones import registry
 from dvd.backbones.mini import MiniBackbone
+from dvd.backbones.mini_training import training_config
+from dvd.backbones.settings import Adaptation
+from dvd.backbones.wan.lora import adapt
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.errors import ModelError
-from dvd.train.adapters import Adaptation, adapt
+from dvd.train.adapters import inject
 from dvd.train.loop import train
-from dvd.train.networks import base_dtype, build, mini_config, outline, refuse_unfit_weights
+from dvd.train.networks import base_dtype, build, outline, refuse_unfit_weights
 from dvd.train.recipes import MINI, MINI_FINETUNE, PAPER, RECIPES
 from dvd.train.settings import ModelSettings, Recipe
 from dvd.train.tracking import read_history
@@ -37,7 +40,7 @@ def adapted(dtype: torch.dtype, adaptation: Adaptation = LORA) -> WanTransformer
     model = WanTransformer(CONFIG)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.2)
-    adapt(model, adaptation, dtype)
+    adapt(model, adaptation, inject, dtype)
     for name, parameter in model.named_parameters():
         if "lora_" in name:
             torch.manual_seed(len(name))
@@ -72,14 +75,14 @@ def test_only_the_frozen_products_of_the_blocks_are_rounded() -> None:
         assert not (product and value.requires_grad)
 
 
-def test_when_the_base_is_kept_in_bfloat16() -> None:
+def test_the_base_is_in_bfloat16_only_beside_lora_under_bf16() -> None:
     assert base_dtype(PAPER) == torch.bfloat16
     assert base_dtype(replace(PAPER, precision="fp32")) == torch.float32
     assert base_dtype(replace(PAPER, adaptation=Adaptation("full"))) == torch.float32
     assert base_dtype(replace(MINI, precision="bf16")) == torch.float32
 
 
-def test_the_papers_base_takes_half() -> None:
+def test_the_papers_frozen_base_takes_half_the_memory() -> None:
     bytes_of = dict.fromkeys((torch.float32, torch.bfloat16), 0)
     for value in outline(RECIPES["dvd-wan-1.3b"]).network.parameters():
         if not value.requires_grad:
@@ -91,7 +94,7 @@ def test_the_papers_base_takes_half() -> None:
 def test_the_outline_of_weights_in_a_folder_has_their_sizes() -> None:
     recipe = replace(PAPER, model=ModelSettings("wan", weights=str(GOLDEN)), adaptation=LORA)
     drawn, built = outline(recipe), build(recipe)
-    adapt(built.network, LORA, base_dtype(recipe))  # type: ignore[arg-type]
+    adapt(built.network, LORA, inject, base_dtype(recipe))  # type: ignore[arg-type]
     for one, other in ((drawn.network, built.network), (drawn.vae, built.vae)):
         described = [{n: (v.shape, v.dtype) for n, v in network.named_parameters()} for network in (one, other)]
         assert described[0] == described[1]
@@ -104,12 +107,12 @@ def recipe(tmp_path: Path) -> Recipe:
     return golden_recipe(tmp_path, {"steps": 3}, 1, 2, precision="bf16")
 
 
-def test_a_run_learns_and_exports_the_same_whatever_its_base_is_kept_in(
+def test_the_dtype_of_the_frozen_base_changes_no_result(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
     train(recipe, tmp_path / "rounded")
-    monkeypatch.setattr("dvd.train.loop.base_dtype", lambda recipe: torch.float32)
+    monkeypatch.setattr("dvd.train.networks.base_dtype", lambda recipe: torch.float32)
     train(recipe, tmp_path / "whole")
     AcceleratorState._reset_state(reset_partial_state=True)
     rounded, whole = (read_history(tmp_path / name / "history.jsonl") for name in ("rounded", "whole"))
@@ -122,7 +125,7 @@ def test_a_run_learns_and_exports_the_same_whatever_its_base_is_kept_in(
             assert torch.equal(value, other[name]), name
 
 
-def test_the_embedded_model_goes_on_from_its_own_weights() -> None:
+def test_the_embedded_model_is_trained_further() -> None:
     """The network and the decoder are those of the package, as they were trained; the VAE's encoder is a new one."""
     networks, packaged = build(MINI_FINETUNE), registry.load("dvd-mini")
     assert isinstance(packaged, MiniBackbone)
@@ -139,16 +142,16 @@ def test_the_embedded_model_goes_on_from_its_own_weights() -> None:
         assert {n: v.shape for n, v in one.named_parameters()} == {n: v.shape for n, v in other.named_parameters()}
 
 
-def test_weights_of_the_embedded_model_go_by_name_or_folder(tmp_path: Path) -> None:
+def test_unknown_weights_of_the_embedded_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"unknown model 'dvd-mimi'; did you mean dvd-mini.*folder of a trained"):
-        mini_config(ModelSettings("mini", weights="dvd-mimi"))
+        training_config(ModelSettings("mini", weights="dvd-mimi"))
     with pytest.raises(ModelError, match="not the configuration of a mini model"):
-        mini_config(ModelSettings("mini", weights=str(tmp_path)))
+        training_config(ModelSettings("mini", weights=str(tmp_path)))
 
 
-def test_weights_keep_the_time_and_the_anchor_that_they_know() -> None:
+def test_weights_with_another_time_or_anchor_are_refused() -> None:
     with pytest.raises(ModelError, match=r"dvd-mini was trained with time sinusoidal, not none; set model.time"):
-        mini_config(ModelSettings("mini", weights="dvd-mini", time="none"))
+        training_config(ModelSettings("mini", weights="dvd-mini", time="none"))
     phases = (replace(MINI_FINETUNE.phases[0], tau=0.8), *MINI_FINETUNE.phases[1:])
     with pytest.raises(ModelError, match=r"dvd-mini predicts at τ = 0.5; set encoder.tau"):
         refuse_unfit_weights(replace(MINI_FINETUNE, phases=phases))  # type: ignore[arg-type]

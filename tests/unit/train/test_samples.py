@@ -62,7 +62,9 @@ def test_an_inverted_prediction_does_not_look_right(clip: tuple[np.ndarray, np.n
     assert len(np.unique(predicted.reshape(-1, 3), axis=0)) == 1
 
 
-def test_pixels_without_truth_are_gray_and_have_no_say(clip: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+def test_pixels_without_truth_are_gray_and_ignored_in_the_fit(
+    clip: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
     rgb, truth = clip
     holes, wrong = truth.copy(), truth.copy()
     holes[:, :4] = np.nan
@@ -74,9 +76,7 @@ def test_pixels_without_truth_are_gray_and_have_no_say(clip: tuple[np.ndarray, n
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.5])
-def test_a_prediction_that_is_no_good_is_still_shown(
-    value: float, clip: tuple[np.ndarray, np.ndarray], tmp_path: Path
-) -> None:
+def test_a_useless_prediction_is_still_shown(value: float, clip: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     rgb, truth = clip
     fit = samples.write(tmp_path / "clip", rgb, truth, np.full_like(truth, value))
     assert fit.flaw
@@ -95,14 +95,14 @@ def test_odd_sides_are_written(clip: tuple[np.ndarray, np.ndarray], tmp_path: Pa
     assert (tmp_path / "odd.mp4").stat().st_size > 0
 
 
-def test_what_does_not_belong_together_is_refused(clip: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+def test_arrays_of_different_shapes_are_refused(clip: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     rgb, truth = clip
     with pytest.raises(ValueError, match="do not agree"):
         samples.write(tmp_path / "clip", rgb, truth, truth[:, :-1])
 
 
-def test_a_place_that_cannot_be_written_is_one_line(clip: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(clip: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     rgb, truth = clip
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="its folder cannot be made"):
         samples.write(tmp_path / "file" / "clip", rgb, truth, truth)

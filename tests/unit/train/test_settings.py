@@ -10,7 +10,8 @@ from dvd.backbones.mini import MiniConfig
 from dvd.errors import OptionError
 from dvd.train.recipes import MINI, PAPER, RECIPES, SMOKE
 from dvd.train.recipes import MINI_FINETUNE as TUNE
-from dvd.train.settings import AdaptPhase, Mixture, ModelSettings, Phase, Recipe, ShardSet, Validation
+from dvd.train.settings import ModelSettings, Phase, Recipe, ShardSet, Validation
+from dvd.train.tasks import AdaptPhase
 
 ADAPT = SMOKE.phases[-1]
 
@@ -30,15 +31,15 @@ def recipe(base: Recipe = SMOKE, **changes: object) -> Recipe:
         (lambda: phase(betas=(0.9, 1.0)), "betas lie in"),
         (lambda: phase(weight_decay=-0.1), "weight_decay is at least 0"),
         (lambda: phase(tau=1.5), "τ lies in"),
-        (lambda: phase(warm_up=500), "warm_up 500 lies outside"),
-        (lambda: Mixture(frames=8), "try 9"),
+        (lambda: phase(warm_up=500), "warm_up 500 is outside"),
+        (lambda: recipe(phases=(phase(mixture=replace(ADAPT.mixture, frames=8)),)), "try 9"),
         (lambda: ShardSet(scenes=1, frames=1, views=0), "at least 1"),
         (lambda: Validation(SMOKE.sources[0], every=0), "at least 1"),
         (lambda: recipe(seed=-1), "a seed is at least 0"),
         (lambda: recipe(phases=(phase(mixture=replace(ADAPT.mixture, sizes=((60, 80),))),)), "not 60x80"),
         (lambda: recipe(validation=replace(SMOKE.validation, frames=8)), "4 n \\+ 1 frames"),
         (lambda: recipe(sources=tuple(replace(source, weight=0) for source in SMOKE.sources)), "weight 0"),
-        (lambda: recipe(phases=(phase(encoder_rate=1e-4),)), "encoder_rate is of dvd-mini"),
+        (lambda: recipe(phases=(phase(encoder_rate=1e-4),)), "encoder_rate is of an image encoder"),
         (lambda: recipe(MINI, phases=(*MINI.phases, replace(MINI.phases[1], name="again"))), "after the decoder"),
         (lambda: recipe(MINI, adaptation=replace(MINI.adaptation, layers=(0,))), "leave adaptation.layers out"),
         (lambda: recipe(MINI, latents="somewhere"), "dvd-mini sees pixels"),
@@ -51,7 +52,7 @@ def recipe(base: Recipe = SMOKE, **changes: object) -> Recipe:
         (lambda: recipe(PAPER, sources=PAPER.sources[:1]), "no source gives video clips"),
     ],
 )
-def test_what_contradicts_itself_is_refused(make: object, wanted: str) -> None:
+def test_contradictory_settings_are_refused(make: object, wanted: str) -> None:
     with pytest.raises(OptionError, match=wanted):
         make()  # type: ignore[operator]
 
@@ -76,7 +77,7 @@ def test_the_release_s_recipe_draws_its_sources_as_it_does() -> None:
     assert (adapt.mixture.image_batch // 32, adapt.mixture.video_batch // 32, adapt.accumulate) == (8, 1, 4)
 
 
-def test_validation_sees_a_scene_that_training_does_not() -> None:
+def test_validation_has_scenes_of_its_own() -> None:
     assert PAPER.validation is not None
     assert PAPER.validation.source.split == "held-out"
     assert all(source.split == "training" for source in PAPER.sources)

@@ -35,7 +35,7 @@ def test_every_step_is_one_line(tmp_path: Path) -> None:
     ]
 
 
-def test_a_history_that_nobody_writes_to_makes_no_file(tmp_path: Path) -> None:
+def test_an_unused_history_makes_no_file(tmp_path: Path) -> None:
     History(tmp_path / "history.jsonl").rewind("adapt", 0)
     assert list(tmp_path.iterdir()) == []
     assert read_history(tmp_path / "history.jsonl") == []
@@ -90,7 +90,7 @@ class Clock:
         return self.now
 
 
-def test_away_from_a_terminal_the_log_is_told_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_terminal_progress_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     with caplog.at_level(logging.INFO, "dvd.train.tracking"), Progress(100, "adapt", 90, clock=clock) as progress:
         for step in range(90, 100):
@@ -110,7 +110,7 @@ def test_terms_are_smoothed_and_stay_when_a_step_lacks_them() -> None:
     assert progress.smooth == {"video_point": 0.5, "image_point": 4.0}
 
 
-def test_time_left_follows_the_pace_of_this_run_not_of_the_one_before() -> None:
+def test_time_left_follows_the_pace_of_the_resumed_run() -> None:
     clock = Clock()
     progress = Progress(1000, "adapt", 500, shown=False, clock=clock)
     for step in range(500, 510):
@@ -136,12 +136,12 @@ def test_a_terminal_gets_one_line_that_is_overwritten(monkeypatch: pytest.Monkey
     assert "adapt 4/4, done, 3 samples/s  video_point 0.125" in shown.split("\r")[-1]
 
 
-def test_processes_that_do_not_show_are_silent(caplog: pytest.LogCaptureFixture) -> None:
+def test_other_processes_log_no_progress(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), Progress(1, "adapt", shown=False) as progress:
         progress.note(0, {"video_point": 1.0}, 1)
     assert caplog.records == []
 
 
-def test_durations_are_in_the_units_of_people() -> None:
+def test_durations_have_readable_units() -> None:
     shown = [duration(each) for each in (0.4, 89, 90, 3600, 5400, 3600 * 47, 3600 * 60)]
     assert shown == ["0 s", "89 s", "2 min", "60 min", "1 h 30 min", "47 h 00 min", "2.5 days"]

@@ -13,17 +13,16 @@ pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from dvd.backbones.base import ModelCard
 from dvd.backbones.wan.generative import GenerativeWanBackbone
+from dvd.backbones.wan.training import WanCodec, widen
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
 from dvd.data.sources import BadSample, RawClip
 from dvd.errors import InputError
 from dvd.regressor import Regressor
-from dvd.train.adapt import WanCodec
-from dvd.train.flow import widen
-from dvd.train.generative import sampled
 from dvd.train.mixture import Batch
 from dvd.train.settings import SourceSettings, Validation
-from dvd.train.validation import Validator, accuracy, at_anchor, held_out
+from dvd.train.tasks import at_anchor, sampled
+from dvd.train.validation import Validator, accuracy, held_out
 
 SETTINGS = Validation(SourceSettings("steps", "none", "video"), clips=3, frames=5, size=(16, 24), samples=1)
 TRANSFORMER = TransformerConfig(dim=48, ffn_dim=64, text_dim=20, freq_dim=16, num_heads=2, num_layers=2)
@@ -53,11 +52,13 @@ class Steps:
 class Pixels:
     """A codec whose latents are pixels, so that a perfect prediction can be given."""
 
-    def inputs(self, batch: Batch) -> Tensor:
-        return batch.rgb
+    device = torch.device("cpu")
 
-    def target(self, batch: Batch) -> Tensor:
-        return batch.disparity
+    def inputs(self, rgb: Tensor) -> Tensor:
+        return rgb
+
+    def target(self, disparity: Tensor) -> Tensor:
+        return disparity
 
     def decode(self, latent: Tensor) -> Tensor:
         return latent
@@ -91,7 +92,7 @@ def test_measures_are_means_over_the_clips(tmp_path: Path) -> None:
     assert found["delta1"] == pytest.approx((2 + alone["delta1"]) / 3, rel=0.05)
 
 
-def test_the_module_is_measured_in_peace_and_left_as_it_was(tmp_path: Path) -> None:
+def test_measuring_leaves_the_module_in_its_mode(tmp_path: Path) -> None:
     modes = []
 
     def note(module: nn.Module, batch: Batch) -> Tensor:
@@ -105,7 +106,7 @@ def test_the_module_is_measured_in_peace_and_left_as_it_was(tmp_path: Path) -> N
     assert {path.name for path in tmp_path.iterdir()} == {"step_00000012_0.png", "step_00000012_0.mp4"}
 
 
-def test_clips_that_cannot_be_read_are_left_out_and_none_at_all_is_said() -> None:
+def test_unreadable_validation_clips_are_skipped() -> None:
     assert [clip.batch.seeds for clip in held_out(SETTINGS, Steps(broken=3))] == [(0,), (6,)]
     for source in (Steps(clips=0), Steps(clips=1, broken=0)):
         with pytest.raises(InputError, match="source steps holds no clip of 5 frames to validate on"):
@@ -136,7 +137,7 @@ def test_at_anchor_is_one_pass(vae: WanVAE) -> None:
         assert not torch.allclose(at_anchor(codec, 0.9)(model, clip.batch), wanted, atol=1e-4)
 
 
-def test_what_is_measured_is_what_the_model_predicts(vae: WanVAE, tmp_path: Path) -> None:
+def test_validation_measures_the_predictions_of_the_exported_model(vae: WanVAE, tmp_path: Path) -> None:
     """The validator's disparity, and that of the same network behind the door of `dvd predict`."""
     model = widen(network())
     nn.init.normal_(model.patch_embedding.weight, std=0.1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from dvd.backbones.wan.vae import WanVAE
 from dvd.backbones.wan.weights import find_model
 from dvd.errors import ModelError
 from dvd.memory import ModelMemory, chunk_that_fits, parameter_count, vae_budget, wan_memory
+
+if TYPE_CHECKING:
+    from dvd.backbones.trainable import Trainable
 
 
 class WanBackbone(Backbone):
@@ -108,3 +112,10 @@ def load(
             f"{transformer.config.in_dim} and gives {transformer.config.out_dim}; use the one it was trained with"
         )
     return WanBackbone(transformer, autoencoder, card or card_of(path, config))
+
+
+def trainable() -> Trainable:
+    """Return how Wan2.1 is trained."""
+    from dvd.backbones.wan.training import WanTraining
+
+    return WanTraining()

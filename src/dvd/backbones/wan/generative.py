@@ -30,7 +30,7 @@ Network = Callable[[Tensor, float], Tensor]
 
 
 class GenerativeWanBackbone(WanBackbone):
-    """An autoencoder, and a transformer that takes depth latent and RGB latent together (`dvd.train.flow.widen`).
+    """An autoencoder, and a transformer that takes depth and RGB latent together (`dvd.backbones.wan.training.widen`).
 
     Every window starts from the noise of `seed`, so its depth depends on its frames alone. Raise ModelError where the
     two networks differ in the channels of the latent, OptionError where `steps` or `seed` is out of range.

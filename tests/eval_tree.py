@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dvd.evaluate.sequences import EvalSequence
+from dvd.evaluation.sequences import EvalSequence
 
 SIZE = (24, 32)
 

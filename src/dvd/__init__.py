@@ -1,7 +1,8 @@
 """Depth from video in one deterministic pass.
 
 `load` opens a model, `model(frames)` predicts arrays, `predict_file` turns a video file into disparity files,
-`open_video` streams frames. Heavy modules are imported when a name is first used.
+`open_video` streams frames, `evaluate` measures a method on labelled recordings. Heavy modules are imported when a
+name is first used.
 """
 
 from __future__ import annotations
@@ -10,55 +11,119 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dvd.backbones.base import ModelCard
+    from dvd.backbones.base import Backbone, ModelCard
+    from dvd.backbones.registry import register_backbone
+    from dvd.data.folders import FrameSequence, Pair, Patterns, Survey
+    from dvd.data.framing import Framing
+    from dvd.data.layout import Layout, Packed
+    from dvd.data.layouts import register_layout
     from dvd.errors import DVDError, InputError, ModelError, OptionError, OutputError
-    from dvd.export import ExportOptions
+    from dvd.evaluation.methods.base import Method, MethodOptions
+    from dvd.evaluation.methods.registry import MethodEntry, register_method
+    from dvd.evaluation.protocol import Protocol
+    from dvd.evaluation.request import evaluate
+    from dvd.evaluation.results import Part, Results, SequenceResult
+    from dvd.evaluation.sequences import EvalFrame, EvalSequence
+    from dvd.export import ExportOptions, Writer, register_format
+    from dvd.memory import ModelMemory
     from dvd.pipeline import DVD, Pipeline, Prediction, Result, load, predict_file
     from dvd.pipeline import predict_file as predict
     from dvd.record import Record
     from dvd.stitch import StitchRule
-    from dvd.stream import Stream, StreamOptions
-    from dvd.types import DisparityChunk, Frame, Seam, Shot, VideoInfo
-    from dvd.video import Video, open_video
+    from dvd.stream import Settings, Stream, StreamOptions
+    from dvd.types import ClockJump, DisparityChunk, Frame, FrameNumbers, MediaFile, Seam, Shot, Timeline, VideoInfo
+    from dvd.video import PipeCopy, Video, open_video
 
 __all__ = [
     "DVD",
+    "Backbone",
+    "ClockJump",
     "DVDError",
     "DisparityChunk",
+    "EvalFrame",
+    "EvalSequence",
     "ExportOptions",
     "Frame",
+    "FrameNumbers",
+    "FrameSequence",
+    "Framing",
     "InputError",
+    "Layout",
+    "MediaFile",
+    "Method",
+    "MethodEntry",
+    "MethodOptions",
     "ModelCard",
     "ModelError",
+    "ModelMemory",
     "OptionError",
     "OutputError",
+    "Packed",
+    "Pair",
+    "Part",
+    "Patterns",
+    "PipeCopy",
     "Pipeline",
     "Prediction",
+    "Protocol",
     "Record",
     "Result",
+    "Results",
     "Seam",
+    "SequenceResult",
+    "Settings",
     "Shot",
     "StitchRule",
     "Stream",
     "StreamOptions",
+    "Survey",
+    "Timeline",
     "Video",
     "VideoInfo",
+    "Writer",
+    "evaluate",
     "load",
     "open_video",
     "predict",
     "predict_file",
+    "register_backbone",
+    "register_format",
+    "register_layout",
+    "register_method",
 ]
 
 _HOMES = {
-    "backbones.base": ("ModelCard",),
+    "backbones.base": ("Backbone", "ModelCard"),
+    "backbones.registry": ("register_backbone",),
+    "data.layout": ("Layout", "Packed"),
+    "data.layouts": ("register_layout",),
+    "data.framing": ("Framing",),
+    "data.folders": ("FrameSequence", "Pair", "Patterns", "Survey"),
+    "memory": ("ModelMemory",),
     "errors": ("DVDError", "InputError", "ModelError", "OptionError", "OutputError"),
-    "export": ("ExportOptions",),
+    "evaluation.methods.base": ("Method", "MethodOptions"),
+    "evaluation.methods.registry": ("MethodEntry", "register_method"),
+    "evaluation.protocol": ("Protocol",),
+    "evaluation.request": ("evaluate",),
+    "evaluation.results": ("Part", "Results", "SequenceResult"),
+    "evaluation.sequences": ("EvalFrame", "EvalSequence"),
+    "export": ("ExportOptions", "Writer", "register_format"),
     "pipeline": ("DVD", "Pipeline", "Prediction", "Result", "load", "predict_file"),
     "record": ("Record",),
     "stitch": ("StitchRule",),
-    "stream": ("Stream", "StreamOptions"),
-    "types": ("DisparityChunk", "Frame", "Seam", "Shot", "VideoInfo"),
-    "video": ("Video", "open_video"),
+    "stream": ("Settings", "Stream", "StreamOptions"),
+    "types": (
+        "ClockJump",
+        "DisparityChunk",
+        "Frame",
+        "FrameNumbers",
+        "MediaFile",
+        "Seam",
+        "Shot",
+        "Timeline",
+        "VideoInfo",
+    ),
+    "video": ("PipeCopy", "Video", "open_video"),
 }
 """Module → the public names that it defines."""
 _ALIASES = {"predict": "predict_file"}

@@ -1,5 +1,5 @@
-"""The affine fit of the project, scale and shift in closed form from running sums: by least squares (Eq. 8–9), or alike
-for both sides."""
+"""The affine fit of the project: scale and shift in closed form from running sums, by least squares (Eq. 8–9) or
+symmetrically."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 BLOCK = 1 << 18
-"""Elements that are centred at a time: bounds the float64 copies to a few megabytes."""
+"""Elements that are centred at a time, which limits the float64 copies to a few megabytes."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class AffineFit:
     """target ≈ scale · source + shift.
 
     `r2` is the squared correlation in [0, 1], for least squares the coefficient of determination; `residual` is the
-    root mean square error in units of the target, `count` the number of pixels. `flaw` says why the fit means nothing
-    ("" where it does): without variance in the source the scale is 0 and the shift is the mean of the target, which is
-    still the best constant; without pixels or with values that are not finite, everything is NaN.
+    root mean square error in units of the target, `count` the number of pixels. `flaw` says why the fit means nothing,
+    and is "" for a good fit. Without variance in the source the scale is 0 and the shift is the mean of the target, the
+    best constant; without pixels or with values that are not finite, everything is NaN.
     """
 
     scale: float
@@ -32,13 +32,13 @@ class AffineFit:
     flaw: str = ""
 
     def __call__(self, source: NDArray[np.floating]) -> NDArray[np.floating]:
-        """scale · source + shift, in the dtype of the source."""
+        """Return scale · source + shift, in the dtype of the source."""
         scale, shift = source.dtype.type(self.scale), source.dtype.type(self.shift)
         return source * scale + shift
 
 
 class Moments:
-    """Count, means, variances and covariance of pixel pairs, gathered in float64 in any order and in any pieces.
+    """Count, means, variances and covariance of pixel pairs, added in float64 in any order and in any pieces.
 
     Sums are kept about the running means and merged pairwise (Chan, Golub and LeVeque), so that a large common offset
     costs no precision.
@@ -50,9 +50,9 @@ class Moments:
         self._scatter = np.zeros((2, 2))
 
     def add(self, source: ArrayLike, target: ArrayLike, mask: ArrayLike | None = None) -> None:
-        """Counts pairs of `source` and `target`, arrays of one shape, where `mask` (the same shape) holds.
+        """Add pairs of `source` and `target`, arrays of one shape, where `mask` (the same shape) is true.
 
-        Raises ValueError where the shapes differ.
+        Raise ValueError if the shapes differ.
         """
         x, y = np.asarray(source), np.asarray(target)
         if x.shape != y.shape:
@@ -67,11 +67,11 @@ class Moments:
             self._add_block(np.stack([x[start : start + BLOCK], y[start : start + BLOCK]]).astype(np.float64))
 
     def merge(self, other: Moments) -> None:
-        """Counts everything that `other` has counted."""
+        """Add all pairs of `other`."""
         self._merge(other.count, other._means, other._scatter)
 
     def fit(self) -> AffineFit:
-        """The least-squares answer for all that was counted: Cov / Var and μ_target − scale · μ_source (Eq. 9)."""
+        """Return the least-squares fit of all pairs: Cov / Var and μ_target − scale · μ_source (Eq. 9)."""
         if not self.count:
             return AffineFit(math.nan, math.nan, math.nan, math.nan, 0, "no pixels")
         (mean_x, mean_y), ((var_x, cov), (_, var_y)) = self._means.tolist(), (self._scatter / self.count).tolist()
@@ -87,11 +87,11 @@ class Moments:
         return AffineFit(scale, shift, explained / var_y, math.sqrt(var_y - explained), self.count)
 
     def fit_symmetric(self) -> AffineFit:
-        """The answer that treats both sides alike: σ_target / σ_source with the covariance's sign (reduced major axis).
+        """Fit both sides alike: σ_target / σ_source with the covariance's sign (reduced major axis).
 
-        Least squares take the source to be exact and so shrink its scale by the correlation. In a chain, where every
-        fit starts from what the last one has left, that compounds; these scales do not depend on the direction. `r2` is
-        the squared correlation, as in `fit`, and `residual` this fit's own; flaws are those of `fit`.
+        Least squares assume that the source is exact, and so shrink its scale by the correlation. In a chain, where
+        every fit starts from the result of the last, the shrinkage multiplies; a symmetric scale does not depend on the
+        direction. `r2` is the squared correlation, as in `fit`, `residual` this fit's own; flaws are those of `fit`.
         """
         best = self.fit()
         if best.flaw:
@@ -102,10 +102,10 @@ class Moments:
         return AffineFit(scale, shift, best.r2, math.sqrt(self.error(scale, shift)), self.count)
 
     def error(self, scale: float = 1.0, shift: float = 0.0) -> float:
-        """Mean squared difference of scale · source + shift and the target over all that was counted.
+        """Return the mean squared difference between scale · source + shift and the target over all pairs.
 
-        From the sums alone, so any scale and shift can be asked for without the pixels. Rounding leaves about 1e-16 of
-        the variances, below what float32 values can tell apart. NaN without pixels or where they are not finite.
+        The sums suffice for any scale and shift; the pixels are not needed. The rounding error is about 1e-16 of the
+        variances, below the resolution of float32. NaN without pixels or if they are not finite.
         """
         if not self.count:
             return math.nan
@@ -113,7 +113,7 @@ class Moments:
             weights = np.array([scale, -1.0])
             spread = weights @ self._scatter @ weights / self.count
             apart = weights @ self._means + shift
-            # A square that rounding took below zero; NaN stays.
+            # Rounding can take the square below zero; NaN stays.
             return float(np.maximum(spread, 0.0) + apart * apart)
 
     def _add_block(self, pairs: NDArray[np.float64]) -> None:
@@ -134,7 +134,7 @@ class Moments:
 
 
 def fit(source: ArrayLike, target: ArrayLike, mask: ArrayLike | None = None) -> AffineFit:
-    """The least-squares scale and shift from `source` to `target` over `mask` (Eq. 8–9)."""
+    """Return the least-squares scale and shift from `source` to `target` over `mask` (Eq. 8–9)."""
     moments = Moments()
     moments.add(source, target, mask)
     return moments.fit()
@@ -143,11 +143,11 @@ def fit(source: ArrayLike, target: ArrayLike, mask: ArrayLike | None = None) -> 
 def fit_robust(
     source: ArrayLike, target: ArrayLike, mask: ArrayLike | None = None, keep: float = 0.75, rounds: int = 30
 ) -> AffineFit:
-    """Least trimmed squares: the same fit over the fraction `keep` of the pixels that it explains best.
+    """Return the least trimmed squares: the same fit over the fraction `keep` of the pixels that it explains best.
 
-    Starts from all pixels and repeats fit and selection until the selection rests (the concentration steps of
-    Rousseeuw and Van Driessen), so up to about 1 - keep of the pixels may be wrong in any way. `r2`, `residual` and
-    `count` of the answer are those of the pixels kept. Raises ValueError unless 0.5 ≤ keep ≤ 1.
+    Starts from all pixels and repeats fit and selection until the selection no longer changes (the concentration steps
+    of Rousseeuw and Van Driessen), so up to about 1 - keep of the pixels may be wrong in any way. `r2`, `residual` and
+    `count` are those of the pixels kept. Raise ValueError unless 0.5 ≤ keep ≤ 1.
     """
     if not 0.5 <= keep <= 1:
         raise ValueError(f"keep is {keep} but must be between 0.5 and 1")
@@ -170,5 +170,5 @@ def fit_robust(
 
 
 def _flat(variance: float, mean: float) -> bool:
-    """True where a deviation cannot be told from the rounding of float64 about that mean."""
+    """Return whether the deviation is within the rounding error of float64 about that mean."""
     return math.sqrt(variance) <= 4 * sys.float_info.epsilon * abs(mean)

@@ -1,4 +1,4 @@
-"""What a user can get wrong; every message names what was wrong and how to mend it."""
+"""Errors that a user can correct; every message names what was wrong and how to correct it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 class DVDError(Exception):
-    """Something the user can mend. The command line prints its one line and exits with status 2."""
+    """An error that the user can correct. The command line prints its one line and exits with status 2."""
 
 
 class InputError(DVDError):
@@ -15,7 +15,7 @@ class InputError(DVDError):
 
 
 class OutputError(DVDError):
-    """A place that cannot be written, or that already holds something."""
+    """A file or folder that cannot be written, or that already exists."""
 
 
 class ModelError(DVDError):
@@ -45,16 +45,16 @@ ALSO_CALLED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "model": {"mini": ("dvd-mini",), "small": ("dvd-mini",), "dvd": ("dvd-mini", "dvd-1.0", "dvd-1.1")},
 }
-"""Names from elsewhere → the known ones; spelling alone would lead from "gpu" to "cpu"."""
+"""Names used elsewhere → ours; by spelling alone, "gpu" would lead to "cpu"."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """One line that names an unknown `kind` (model, format, device …) and offers the nearest known names."""
+    """Return one line that names an unknown `kind` (model, format, device …) and offers the nearest known names."""
     names = sorted(known)
     also = ALSO_CALLED.get(kind, {}).get(name.lower().partition(":")[0], ())  # gpu:0 too
-    folded = {each.lower(): each for each in names}
-    near = [each for each in also if each in names] or [
-        folded[each] for each in get_close_matches(name.lower(), folded, n=3, cutoff=0.4)
+    lowered = {known_name.lower(): known_name for known_name in names}
+    near = [other for other in also if other in names] or [
+        lowered[match] for match in get_close_matches(name.lower(), lowered, n=3, cutoff=0.4)
     ]
     offer = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     return f"unknown {kind} '{name}'; {offer}"

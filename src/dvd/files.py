@@ -1,7 +1,7 @@
-"""Write files so that a name never holds half of one, and so that two runs never write to the same name.
+"""Write files whole or not at all, and never two runs to the same name.
 
-A file grows beside its final path under a new random name and is renamed once it is whole. No name is ever guessed,
-so a file that this run did not make is never touched.
+A file grows beside its final path under a new random name and is renamed once it is complete. A file that this run did
+not make is never touched.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DEVICES_OF_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)\s*(\..*)?", re.I
 def make_aside(path: Path, folder: bool = False) -> Path:
     """Make an empty file, or `folder`, beside `path` under a new name: `clip.1f3a9c04.part.mp4` for `clip.mp4`.
 
-    Raises OSError where the disk refuses.
+    Raise OSError if the disk refuses.
     """
     while True:
         aside = path.with_name(name_that_fits(path.stem, f".{secrets.token_hex(4)}.part{path.suffix}"))
@@ -45,14 +45,14 @@ def make_aside(path: Path, folder: bool = False) -> Path:
 
 
 def name_that_fits(stem: str, ending: str) -> str:
-    """`stem` and `ending` as one name, the stem cut so that the name fits into `LONGEST_NAME` bytes."""
+    """Return `stem` and `ending` as one name, the stem cut so that the name has at most `LONGEST_NAME` bytes."""
     while len(os.fsencode(stem + ending)) > LONGEST_NAME:
         stem = stem[:-1]
     return stem + ending
 
 
 def legal_name(name: str) -> str:
-    """The name itself, or on Windows one without the characters, endings and names of devices that it refuses."""
+    """Return the name, on Windows without the characters, endings and names of devices that Windows refuses."""
     if not WINDOWS:
         return name
     legal = REFUSED_BY_WINDOWS.sub("_", name).rstrip(". ")
@@ -60,7 +60,7 @@ def legal_name(name: str) -> str:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole folder, if it is there. Raises OSError where the disk refuses."""
+    """Remove a file or a whole folder if it exists. Raise OSError if the disk refuses."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -71,7 +71,7 @@ def remove(path: Path) -> None:
 def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `path` when the block ends; its folder is made.
 
-    If the block fails, the file that was there before stays. Raises OutputError where the disk refuses.
+    If the block fails, the previous file stays. Raise OutputError if the disk refuses.
     """
     path = Path(path)
     try:
@@ -163,12 +163,12 @@ def why_refused(error: Exception) -> str:
 class Claim:
     """The right to write the files that belong to `path`, held by one run at a time.
 
-    A lock file beside `path`, locked by the operating system: a run that dies lets go of it.
+    A lock file beside `path`, locked by the operating system, which releases it when a run dies.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises OutputError if another run holds the claim, or where the disk refuses."""
-        # Imported here: a command that writes nothing should not wait for it.
+        """Raise OutputError if another run holds the claim or the disk refuses."""
+        # Imported here, because a command that writes nothing should not wait for the import.
         from filelock import FileLock, Timeout
 
         self._lock_path = path.with_name(name_that_fits(f".{path.name}", ".lock"))
@@ -184,10 +184,9 @@ class Claim:
             raise OutputError(f"{path}: {why_refused(error)}") from error
 
     def release(self) -> None:
-        """Let other runs write there; nothing is left of the lock."""
+        """Let other runs write there, and remove the lock file."""
         if self._lock.is_locked:
-            # The file goes while it is still locked: a run that opened it just before finds that it is gone, and the
-            # library makes it try again.
+            # Removed while still locked: a run that opened the file just before sees that it is gone, and tries again.
             with suppress(OSError):
                 self._lock_path.unlink(missing_ok=True)
             self._lock.release()

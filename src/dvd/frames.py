@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from dvd.arguments import shown
-from dvd.errors import InputError
+from dvd.errors import InputError, first_line
 from dvd.types import Frame
 
 ROUNDING = 1e-3
@@ -83,7 +83,7 @@ def _array(frame: Any, index: int) -> NDArray[Any]:
     try:
         return _tensor_values(frame) if isinstance(frame, Tensor) else np.asarray(frame)
     except Exception as error:  # other libraries raise what they like when they cannot copy to the CPU
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        reason = first_line(error)
         raise InputError(f"frame {index} is {shown(frame)} and cannot be read as an array ({reason[:80]})") from error
 
 

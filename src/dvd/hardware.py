@@ -1,4 +1,4 @@
-"""What this machine can do, and which device and number format follow from it."""
+"""Find out what this machine can do, and choose device and dtype accordingly."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 FAST_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16"})
 """Instruction sets of x86 with which torch was measured to be faster in bfloat16 than in float32."""
 UNMEASURED_BFLOAT16 = frozenset({"bf16", "svebf16", "sve_bf16"})
-"""Those of Arm: torch has fast matrix products for them, but not for every 3D convolution, and nobody has timed it."""
+"""Instruction sets of Arm: torch has fast matrix products for them, but not every 3D convolution; not timed yet."""
 LINUX_NAMES = {"avx512_f": "avx512f", "neon": "asimd"}
-"""Instruction sets that torch names otherwise than Linux does."""
+"""Torch's names of instruction sets → Linux's, where they differ."""
 
 CGROUP_MOUNT = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
@@ -34,7 +34,7 @@ NO_LIMIT = 2**60
 
 
 def device_named(device: str | torch.device) -> str:
-    """The name of a device, such as "cuda:1"; imports no torch. OptionError where no device can have that name."""
+    """Return the name of a device, such as "cuda:1", without torch; raise OptionError if no device has such a name."""
     name = str(device) if type(device).__name__ == "device" else device
     kind, _, index = name.partition(":") if isinstance(name, str) else ("", "", "")
     numbered = kind == "cuda" and index.isdigit()
@@ -42,15 +42,15 @@ def device_named(device: str | torch.device) -> str:
 
 
 def dtype_named(dtype: str | torch.dtype) -> str:
-    """The name of a number format; imports no torch. OptionError where it is not one of `DTYPES`."""
+    """Return the name of a dtype, without torch; raise OptionError unless it is one of `DTYPES`."""
     name = str(dtype).removeprefix("torch.") if type(dtype).__name__ == "dtype" else dtype
     return check_name("dtype", name, DTYPES)
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
-    """The named device ("cuda:1" is one too), or for "auto" the best there is.
+    """Return the named device, such as "cuda:1", or for "auto" the best one.
 
-    Raises OptionError where the name is unknown or this machine has no such device.
+    Raise OptionError if the name is unknown or this machine has no such device.
     """
     import torch
 
@@ -61,16 +61,16 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
         kind = next(device for device in ("cuda", "mps", "cpu") if has[device])
         return torch.device(kind)
     if not has[kind]:
-        raise OptionError(f"device '{name}' is not to be had here with torch {torch.__version__}; use auto or cpu")
+        raise OptionError(f"device '{name}' is not available here with torch {torch.__version__}; use auto or cpu")
     if index and int(index) >= torch.cuda.device_count():
         raise OptionError(f"device '{name}' is unknown: this machine has {torch.cuda.device_count()} CUDA devices")
     return torch.device(name)
 
 
 def choose_dtype(dtype: str | torch.dtype, device: torch.device, card: ModelCard) -> tuple[torch.dtype, str]:
-    """The named number format and why it was taken; "auto" is bfloat16 where it is fast and the card allows it.
+    """Return the named dtype and the reason for it; "auto" is bfloat16 if it is fast and the card allows it.
 
-    Raises OptionError where the name is unknown.
+    Raise OptionError if the name is unknown.
     """
     import torch
 
@@ -91,7 +91,7 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device, card: ModelCard
 
 
 def fast_bfloat16(device: torch.device) -> bool | None:
-    """Whether the device computes faster in bfloat16 than in float32; None where that is not known."""
+    """Return whether the device computes faster in bfloat16 than in float32; None if unknown."""
     import torch
 
     if device.type == "cuda":
@@ -105,7 +105,7 @@ def fast_bfloat16(device: torch.device) -> bool | None:
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself."""
+    """Return the device's own name."""
     import torch
 
     if device.type == "cuda":
@@ -114,13 +114,13 @@ def device_name(device: torch.device) -> str:
 
 
 def cpu_name() -> str:
-    """The processor's own name where the system or torch knows it."""
+    """Return the processor's own name if the system or torch knows it, else a general one."""
     known = _cpuinfo().get("model name") or _torch_capabilities().get("cpu_name")
     return known or platform.processor() or platform.machine() or "this processor"
 
 
 def cpu_flags() -> frozenset[str] | None:
-    """The processor's instruction sets, named as Linux names them; None where neither Linux nor torch lists them."""
+    """Return the processor's instruction sets by Linux's names; None if neither Linux nor torch lists them."""
     listed = _cpuinfo().get("flags") or _cpuinfo().get("Features")  # on x86, on Arm
     if listed:
         return frozenset(listed.split())
@@ -129,7 +129,7 @@ def cpu_flags() -> frozenset[str] | None:
 
 
 def available_memory(device: torch.device) -> int | None:
-    """Bytes that are free: of a CUDA device, or of this machine within its container; None if the system hides it.
+    """Return the free bytes of a CUDA device, or of this machine within its container; None if unknown.
 
     Apple's GPU shares the memory of the machine.
     """
@@ -142,7 +142,7 @@ def available_memory(device: torch.device) -> int | None:
 
 
 def _machine_memory() -> int | None:
-    """Bytes that programs can get without swapping."""
+    """Return the bytes that programs can get without swapping."""
     import psutil
 
     try:
@@ -152,15 +152,15 @@ def _machine_memory() -> int | None:
 
 
 def _container_memory(mount: Path = CGROUP_MOUNT, own: Path = OWN_CGROUP) -> int | None:
-    """Bytes that the tightest control group around this process leaves; None where none has a limit."""
-    left = [_left(folder, files) for folder, files in _control_groups(mount, own)]
+    """Return the bytes that the tightest control group around this process leaves; None without a limit."""
+    left = [_bytes_left(folder, files) for folder, files in _control_groups(mount, own)]
     return min((value for value in left if value is not None), default=None)
 
 
 def _control_groups(mount: Path, own: Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
-    """The folder of this process's group and those of all groups around it, in versions 2 and 1, with their files.
+    """Yield the folders of this process's group and all groups around it, in versions 2 and 1, with their files.
 
-    Inside a container the group's path may be the one outside, of which only the root can be seen.
+    Inside a container the group's path may be the host's, of which only the root is visible.
     """
     try:
         lines = [line.split(":", 2) for line in _text(own).splitlines()]
@@ -178,8 +178,8 @@ def _control_groups(mount: Path, own: Path) -> Iterator[tuple[Path, tuple[str, s
             yield base / group, files
 
 
-def _left(folder: Path, files: tuple[str, str, str]) -> int | None:
-    """Bytes left in one control group; its page cache can be given back, so it does not count as used."""
+def _bytes_left(folder: Path, files: tuple[str, str, str]) -> int | None:
+    """Return the bytes left in one control group; its page cache can be freed and does not count as used."""
     limit, used, cache_key = files
     try:
         most, now = (_text(folder / name).strip() for name in (limit, used))
@@ -197,7 +197,7 @@ def _text(path: Path) -> str:
 
 @cache
 def _cpuinfo() -> Mapping[str, str]:
-    """`/proc/cpuinfo` of Linux; empty elsewhere."""
+    """Return the fields of Linux's `/proc/cpuinfo`; empty elsewhere."""
     try:
         lines = _text(Path("/proc/cpuinfo")).splitlines()
     except OSError:
@@ -208,7 +208,7 @@ def _cpuinfo() -> Mapping[str, str]:
 
 @cache
 def _torch_capabilities() -> Mapping[str, Any]:
-    """The processor as torch describes it on every system; empty before torch 2.10."""
+    """Return torch's description of the processor, on every system; empty before torch 2.10."""
     import torch
 
     describe = getattr(torch.cpu, "get_capabilities", None)

@@ -1,8 +1,8 @@
-"""What the regression is trained by: latent manifold rectification (Eq. 6–7) and the alternatives of Table 8.
+"""Training objectives of the regression: latent manifold rectification (Eq. 6–7) and the alternatives of Table 8.
 
 All of them act on normalised latents, so that nothing is decoded while training: the paper defines LMR "directly in the
 VAE latent space" and says that the variants share everything else. Each is a point term for geometry plus one
-regulariser, and a mean over the samples of the batch: equal shares of a batch have its loss as their mean.
+regulariser, and a mean over the samples of the batch: the loss of a batch is the mean over its equal parts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCALES = 4
 
 @dataclass(frozen=True)
 class RectificationWeights:
-    """λ_sp and λ_temp of Eq. 7, and whether the terms are averaged as the release does or summed as the paper writes.
+    """λ_sp and λ_temp of Eq. 7, and whether terms are averaged as in the release or summed as in the paper.
 
     `release`: mean squared error, and the mean absolute error of each first difference over its own elements.
     `paper`: Euclidean norm per sample, and first differences divided by F · Ω and (F − 1) · Ω (Eq. 6). The paper does
@@ -43,16 +43,16 @@ class Objective:
 
     - `lmr`: Eq. 7, ‖R‖ + λ_sp Σ|∂R| + λ_temp |∂_t R|, weighted by `rectification`.
     - `l2`: ‖R‖ alone.
-    - `l2+rgb`: + ‖Î − I‖, RGB reconstruction. The paper does not say where Î comes from. Here the same network gives it
-      in a second pass, with another fixed timestep for what Lotus' detail preserver has a switch (He et al. 2024).
+    - `l2+rgb`: + ‖Î − I‖, RGB reconstruction. The paper does not say where Î comes from. Here the same network predicts
+      it in a second pass at another fixed timestep, in place of the switch of Lotus' detail preserver (He et al. 2024).
     - `l2+smoothness`: + Σ |∂ẑ| exp(−|∂I|), edge-aware (Godard et al. 2017, C_ds, at one scale). Smoothness and edges
       are those of the latents, |∂I| the mean over channels, where the source has disparity and image.
     - `l2+gradients`: + Σ_k |∂R_k|, R_k every 2^k-th row and column of R, k = 0 … 3: multi-scale gradient matching
       (Ranftl et al. 2020, L_reg). Every scale is a mean over its own elements.
 
     ‖·‖ and the means take the form of `rectification`. `weight` multiplies the regulariser of the last three; the paper
-    gives none. 0.5 is the λ of Eq. 7 and the α of Ranftl et al.; Godard et al. have 0.1. OptionError where a weight is
-    negative.
+    gives none. 0.5 is the λ of Eq. 7 and the α of Ranftl et al.; Godard et al. have 0.1. Raise OptionError if a weight
+    is negative.
     """
 
     name: ObjectiveName = "lmr"
@@ -74,10 +74,10 @@ def objective_loss(
     rgb_latent: Tensor | None = None,
     predicted_rgb: Tensor | None = None,
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """The scalar loss and its unweighted terms by name, `point` first.
+    """Return the scalar loss and its unweighted terms by name, `point` first.
 
-    All `B C T H W`, normalised latents: the depth latent as `predicted` and as it should be, the `rgb_latent`, and what
-    the network gave for that. OptionError where the objective needs one that is missing or of another shape.
+    All arguments are normalised latents `B C T H W`: the `predicted` depth latent and its `target`, the `rgb_latent`
+    and the `predicted_rgb`. Raise OptionError if the objective needs one that is missing or has another shape.
     """
     if objective.name == "lmr":
         return lmr_loss(predicted, target, objective.rectification)
@@ -105,10 +105,10 @@ def objective_loss(
 def lmr_loss(
     predicted: Tensor, target: Tensor, weights: RectificationWeights | None = None
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """The training objective of Eq. 7 on depth latents.
+    """Return the training objective of Eq. 7 on depth latents: the scalar total and its terms by name.
 
-    `predicted`, `target`: `B C T H W`, normalised latents. Returns the scalar total and its terms by name
-    (`point`, `temporal`, `height`, `width`); the temporal term of single images is zero.
+    `predicted`, `target`: `B C T H W`, normalised latents. The terms are `point`, `temporal`, `height` and `width`; the
+    temporal term of single images is zero.
     """
     weights = weights or RectificationWeights()
     error = predicted - target
@@ -129,7 +129,7 @@ def _point(error: Tensor, form: Form) -> Tensor:
 
 
 def _first_difference(x: Tensor, dim: int, form: Form, weight: Tensor | None = None) -> Tensor:
-    """Mean |∂x| along one axis, each times `weight`; of an error this is |∂ẑ − ∂z|, the difference being linear."""
+    """Return the mean of |∂x| · `weight` along one axis; for an error this is |∂ẑ − ∂z|, because ∂ is linear."""
     if x.shape[dim] < 2:
         return x.new_zeros(())
     difference = x.diff(dim=dim).abs()
@@ -143,13 +143,13 @@ def _first_difference(x: Tensor, dim: int, form: Form, weight: Tensor | None = N
 
 
 def _edge_aware_smoothness(predicted: Tensor, guide: Tensor, form: Form) -> Tensor:
-    """Differences cost little where the guide has an edge of its own."""
+    """Return the smoothness term, in which differences cost little where the guide has an edge too."""
     along = {dim: guide.diff(dim=dim).abs().mean(dim=1, keepdim=True).neg().exp() for dim in (3, 4)}
     return _first_difference(predicted, 3, form, along[3]) + _first_difference(predicted, 4, form, along[4])
 
 
 def _gradient_matching(error: Tensor, form: Form) -> Tensor:
-    """A scale at which a side has shrunk to one element has no difference along it, and no say."""
+    """Return the gradient term; a scale at which a side is one element adds nothing along that side."""
     total = error.new_zeros(())
     for scale in range(SCALES):
         coarse = error[..., :: 2**scale, :: 2**scale]
@@ -157,9 +157,10 @@ def _gradient_matching(error: Tensor, form: Form) -> Tensor:
     return total
 
 
-def _needed(what: str, given: Tensor | None, objective: Objective) -> Tensor:
-    if given is None:
+def _needed(name: str, latent: Tensor | None, objective: Objective) -> Tensor:
+    """Return the latent; raise OptionError if it is missing."""
+    if latent is None:
         raise OptionError(
-            f"objective {objective.name} needs the {what}, which is missing; choose l2, lmr or l2+gradients"
+            f"objective {objective.name} needs the {name}, which is missing; choose l2, lmr or l2+gradients"
         )
-    return given
+    return latent

@@ -1,6 +1,6 @@
-"""Media files through FFmpeg: open any path for reading or writing, and choose the stream of pictures.
+"""Media files through FFmpeg: open any path for reading or writing, and choose the video stream.
 
-Every `av.open` of the package is here, so that names and choices are treated alike everywhere.
+Every `av.open` of the package is here, so that paths are treated alike everywhere.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ _NOT_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails | Dispos
 
 
 def open_for_reading(path: str | Path) -> InputContainer:
-    """The open container at `path`, whatever its name. Raises `av.FFmpegError` or `OSError`.
+    """Open the container at `path`, whatever its name. Raise `av.FFmpegError` or `OSError`.
 
-    Metadata that are not UTF-8 are read as far as they go.
+    Metadata that are not UTF-8 are read up to the first wrong byte.
     """
-    # Without pattern_type, shot_%03d.dpx would mean a sequence even where one file has that very name.
+    # Without pattern_type, shot_%03d.dpx would mean a sequence even if one file has that very name.
     return av.open(_literal(path), metadata_errors="ignore", options={"pattern_type": "none"})
 
 
 def open_for_writing(path: str | Path, format: str, options: Mapping[str, str] | None = None) -> OutputContainer:
-    """A new container of the muxer `format` at `path`, whatever its name. Raises `av.FFmpegError` or `OSError`."""
+    """Open a new container of the muxer `format` at `path`, whatever its name. Raise `av.FFmpegError` or `OSError`."""
     return av.open(_literal(path), "w", format=format, options=dict(options or {}))
 
 
 def open_nowhere(format: str, options: Mapping[str, str] | None = None) -> OutputContainer:
-    """A new container of the muxer `format` that forgets what is written to it."""
+    """Open a new container of the muxer `format` that discards everything written to it."""
     return av.open(_Nowhere(), "w", format=format, options=dict(options or {}))
 
 
 def picture_streams(container: InputContainer) -> list[av.VideoStream]:
-    """The streams that are films, best first: as players choose them, without covers and thumbnails.
+    """Return the video streams in the order in which players choose them, without covers and thumbnails.
 
     Streams marked as default come first, then those with the most pixels, then the first in the file. Streams whose
     codec is unknown come last; their `codec_context` is None.
@@ -47,7 +47,7 @@ def picture_streams(container: InputContainer) -> list[av.VideoStream]:
 
 
 class _Nowhere:
-    """A file that only knows its position; muxers go back to fill in what they learn late."""
+    """A file that keeps only its position; muxers seek back to fill in values that they learn late."""
 
     name = "nowhere"
 
@@ -73,5 +73,5 @@ def _rank(stream: av.VideoStream) -> tuple[bool, bool, int]:
 
 
 def _literal(path: str | Path) -> str:
-    """`path` as a URL that FFmpeg takes for a plain file: `12:30.mp4` names no protocol."""
+    """Return `path` as a URL that FFmpeg takes for a plain file: `12:30.mp4` names no protocol."""
     return f"file:{os.path.abspath(path)}"

@@ -32,7 +32,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 PROTOCOLS = ("paper", "release-video", "release-image", "video-depth-anything")
-"""Protocols of `dvd.evaluate`."""
+"""Protocols of `dvd.evaluation`."""
 
 Space = Literal["disparity", "depth"]
 SPACES: tuple[Space, ...] = get_args(Space)

@@ -19,7 +19,7 @@ TIMESTEPS = 1000
 
 
 class Regressor:
-    """Any number of frames through a backbone that takes only `time_factor · n + 1` of them."""
+    """Pass any number of frames through a backbone that takes only `time_factor · n + 1` of them."""
 
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
@@ -28,8 +28,8 @@ class Regressor:
     def __call__(self, rgb: Tensor, tau: float) -> Tensor:
         """RGB `B 3 T H W` in [0, 1] → disparity `B C T H W` float32 in [0, 1], larger is nearer, at the anchor `tau`.
 
-        Raises OptionError where tau is outside [0, 1], ValueError where the sides are not multiples of the backbone's,
-        ModelError where the prediction is not finite even in float32.
+        Raise OptionError if tau is outside [0, 1], ValueError if the sides are not multiples of the backbone's,
+        ModelError if the prediction is not finite even in float32.
         """
         check_tau(tau)
         height, width = rgb.shape[-2:]
@@ -62,14 +62,14 @@ class Regressor:
         return self.backbone.decode(depth_latent).float()
 
     def _pad(self, rgb: Tensor) -> Tensor:
-        """Repeats the last frame up to a whole number of latent frames."""
+        """Repeat the last frame up to a whole number of latent frames."""
         missing = round_window(rgb.shape[2], self.backbone.time_factor) - rgb.shape[2]
         if not missing:
             return rgb
         return torch.cat([rgb, rgb[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
 
     def _again_in_float32(self, signed: Tensor, tau: float) -> Tensor:
-        """Half formats overflow or lose everything now and then; the window is then worth doing in full."""
+        """Repeat a window in full precision, because half formats sometimes overflow or lose everything."""
         dtype = self.backbone.dtype
         if dtype != torch.float32:
             log.warning("a window came out not finite in %s; doing it again in float32", str(dtype).split(".")[-1])
@@ -85,5 +85,5 @@ class Regressor:
 
 
 def _is_unsupported(error: Exception) -> bool:
-    """Whether an operation or number format is missing from torch's MPS; most messages say "not supported on MPS"."""
+    """Return whether torch's MPS lacks an operation or dtype; most messages say "not supported on MPS"."""
     return isinstance(error, NotImplementedError) or "support" in str(error)

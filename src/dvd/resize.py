@@ -1,4 +1,4 @@
-"""Frames to a model's size and disparity back to the source's (spec, "Demo resize")."""
+"""Resize frames to a model's size, and disparity back to the source's (spec, "Demo resize")."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MOST_GROWTH = 16
 
 
 def model_size(height: int, width: int, target: tuple[int, int] | None, multiple: int = 16) -> tuple[int, int]:
-    """The height and width at which a source frame passes through the network.
+    """Return the height and width at which a source frame passes through the network.
 
     One ratio makes both sides at least the `target` height and width; each is rounded up, then up to a multiple of
-    `multiple`. With no target the source's own size is kept, up to that multiple. Raises OptionError where the target
-    is not positive, or where a frame is so narrow that the result would be more than 16 times as large as the target.
+    `multiple`. With no target the source's own size is kept, up to that multiple. Raise OptionError if the target is
+    not positive, or if a frame is so narrow that the result would be more than 16 times as large as the target.
     """
     if target is None:
         return _up(height, multiple), _up(width, multiple)
@@ -38,10 +38,10 @@ def model_size(height: int, width: int, target: tuple[int, int] | None, multiple
 
 
 def resize_frames(frames: Tensor, size: tuple[int, int], antialias: bool | None = False) -> Tensor:
-    """`T C H W` float → `T C h w`, bilinear with half-pixel centres.
+    """Resize `T C H W` float to `T C h w`, bilinear with half-pixel centres.
 
-    The release resizes without `antialias`. None chooses it where a side shrinks to less than half: there, two taps
-    would skip pixels.
+    The release resizes without `antialias`. None smooths if a side shrinks to less than half, where two taps would skip
+    pixels.
     """
     source = frames.shape[-2:]
     if source == torch.Size(size):
@@ -52,10 +52,10 @@ def resize_frames(frames: Tensor, size: tuple[int, int], antialias: bool | None 
 
 
 class ToModelSize:
-    """Frames of one size, one after another, to the model's size.
+    """Resize frames of one size, one after another, to the model's size.
 
-    The large intermediate is kept and filled again: freed and allocated for each frame between the small results that
-    live on, it would leave holes in the heap that add up to a gigabyte at 1080p.
+    The large intermediate is kept and filled again: allocated for each frame, between the small results that stay, it
+    would leave holes in the heap that add up to a gigabyte at 1080p.
     """
 
     def __init__(self, size: tuple[int, int], antialias: bool | None = None) -> None:
@@ -81,7 +81,7 @@ class ToModelSize:
 
 
 def to_source_size(disparity: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """`T h w` float32 → `T H W` at the source's size, bilinear."""
+    """Resize `T h w` float32 to `T H W` at the source's size, bilinear."""
     return resize_frames(torch.from_numpy(disparity)[:, None], size)[:, 0].numpy()
 
 

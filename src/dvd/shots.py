@@ -2,9 +2,9 @@
 
 The paper's alignment fails there (Fig. 14): frames on both sides share nothing that a scale and a shift could join.
 
-Two frames of one shot show the same things, moved. So every textured block of a thumbnail is looked for in the other
-frame, by correlation, which changes of exposure leave as it is. A block counts where it is found and a neighbouring
-block has moved the same way: between unrelated frames single blocks resemble something by chance, but not in order.
+Two frames of one shot show the same things, moved. So every textured block of a thumbnail is searched for in the other
+frame by correlation, which does not depend on exposure. A block counts if it is found and a neighbouring block has
+moved the same way: between unrelated frames single blocks match by chance, but not side by side.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 T = TypeVar("T")
 
-# Chosen on the clips and joins that `benchmarks/cuts.py` measures; its table says how well they do.
+# Chosen on the clips and joins that `benchmarks/cuts.py` measures; its table says how well they work.
 SIDE = 48
 """A thumbnail has about this many rows and columns."""
 BLOCK = 8
@@ -31,21 +31,21 @@ TEXTURE = 0.01
 FEWEST_BLOCKS = 4
 """A frame with fewer textured blocks (black, white, very small) is not compared with others."""
 LEAST_CORRELATION = 0.8
-"""A block is found where it correlates at least this much."""
+"""A block is found if its correlation is at least this."""
 NEARBY = 2
 """Neighbouring blocks have moved the same way if their displacements differ by at most this many pixels."""
 BEHIND, AHEAD = 2, 2
 """How many frames before a cut are compared with how many after it (one more, the first of the new shot)."""
 ACROSS = 0.3
-"""Across a cut, frames share less than this part of what neighbouring frames on both sides share."""
+"""Frames on both sides of a cut share less than this fraction of what neighbouring frames of either side share."""
 SURE = 2 * ACROSS
-"""Where this share of the blocks is found, in one direction, no cut is possible and nothing more is computed."""
+"""If this share of the blocks is found in one direction, no cut is possible and nothing more is computed."""
 MIXED_R2, MIXED_LEAST = 0.8, 0.15
 """A frame is a mixture of two others if they explain this share of its variance, each with at least this weight."""
 
 
 class Thumbnail:
-    """A frame as it is compared with others: brightness, about `SIDE` rows and columns, in blocks."""
+    """A frame shrunk for comparison with others: brightness, about `SIDE` rows and columns, in blocks."""
 
     def __init__(self, rgb: NDArray[np.floating]) -> None:
         """`rgb`: `3 H W` in [0, 1]."""
@@ -56,11 +56,11 @@ class Thumbnail:
 
     @property
     def comparable(self) -> bool:
-        """Whether there is enough texture to recognise the frame by."""
+        """Whether the frame has enough texture to be recognised."""
         return int(self.textured.sum()) >= FEWEST_BLOCKS
 
     def found_in(self, other: Thumbnail) -> float:
-        """Share of the textured blocks that are found in `other` beside a neighbour that moved the same way."""
+        """Return the share of textured blocks found in `other` beside a neighbour that moved the same way."""
         unmoved = np.zeros((2, self.rows, self.columns), np.int64)
         still = self._moved_together(self._correlation_unmoved(other), unmoved)
         # Most frames hardly move, and the search takes most of the time.
@@ -79,7 +79,7 @@ class Thumbnail:
 
     @cached_property
     def patches(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """`H' · W', BLOCK²`: the block at every pixel, as it is, and their standard deviations `H' · W'`."""
+        """The block at every pixel, uncentred, `H' · W', BLOCK²`, and its standard deviation, `H' · W'`."""
         patches = np.ascontiguousarray(sliding_window_view(self.brightness, (BLOCK, BLOCK))).reshape(-1, BLOCK**2)
         variance = mean_around(self.brightness**2) - mean_around(self.brightness) ** 2
         return patches, np.sqrt(np.maximum(variance, (TEXTURE / 2) ** 2)).astype(np.float32).ravel()
@@ -94,11 +94,11 @@ class Thumbnail:
         return self._raw_blocks.std(axis=1)
 
     def _correlation_unmoved(self, other: Thumbnail) -> NDArray[np.float32]:
-        """The correlation of each block with the one at its position in `other`, `rows columns`."""
+        """Return the correlation of each block with the one at its position in `other`, `rows columns`."""
         return np.einsum("ij,ij->i", self.blocks, other.blocks).reshape(self.rows, self.columns) / BLOCK**2
 
     def _search(self, other: Thumbnail) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Best correlation of each block anywhere in `other`, `rows columns`; its displacement, `2 rows columns`."""
+        """Return each block's best correlation in `other`, `rows columns`, and its displacement, `2 rows columns`."""
         patches, deviation = other.patches
         # The blocks are centred, so the patches need not be.
         correlation = self.blocks @ patches.T / (BLOCK**2 * deviation)
@@ -119,19 +119,19 @@ class Thumbnail:
 
 
 class CutDetector:
-    """Decides of each frame in turn whether it begins a new shot.
+    """Decide for each frame in turn whether it begins a new shot.
 
-    A cut is for good: the frames before it share next to nothing with those after it, so that a flash or a spoilt
-    frame is none. And it is sudden: frames on each side share much with their neighbours, so that fast motion and
-    frames far apart in time are none; a shot has two frames at least. Frames without texture tell nothing; the ones
-    around them are compared.
+    A cut is lasting: the frames before it share next to nothing with those after it, which excludes a flash or a
+    spoilt frame. And it is sudden: frames on each side share much with their neighbours, which excludes fast motion
+    and frames far apart in time; a shot has at least two frames. Frames without texture are skipped, and the ones
+    around them compared.
     """
 
     def __init__(self) -> None:
         self._before: deque[Thumbnail] = deque(maxlen=BEHIND + 1)
 
     def __call__(self, frame: Thumbnail, ahead: Iterable[Thumbnail] = ()) -> bool:
-        """`ahead` holds the next `AHEAD` frames, fewer at the end. All frames have one size."""
+        """Return whether `frame` begins a shot; `ahead` holds the next `AHEAD` frames, fewer at the end."""
         if not frame.comparable:
             return False
         after = [frame, *(each for each in ahead if each.comparable)]
@@ -150,7 +150,7 @@ class CutDetector:
         before = before[-BEHIND:]
         if shared(before[-1], after[0]) >= ACROSS:
             return False
-        # A frame that is alone on its side may be a flash or a spoilt one.
+        # A frame alone on its side may be a flash or spoilt.
         if min(len(before), len(after)) < 2:
             return False
         neighbours = [shared(one, other) for side in (before, after) for one, other in pairwise(side)]
@@ -159,12 +159,12 @@ class CutDetector:
 
 
 def shared(one: Thumbnail, other: Thumbnail) -> float:
-    """How much two frames have in common, in [0, 1]: the share of blocks found, the mean of both directions."""
+    """Return how much two frames have in common, in [0, 1]: the share of blocks found, mean of both directions."""
     return (one.found_in(other) + other.found_in(one)) / 2
 
 
 def is_mixture(frame: Thumbnail, one: Thumbnail, other: Thumbnail) -> bool:
-    """Whether a weighted sum of the two others explains the frame: where shots are blended, or fields of both woven."""
+    """Return whether a weighted sum of two others explains the frame, as after blending or interlacing both shots."""
     sources = np.stack([one.brightness.ravel(), other.brightness.ravel()])
     sources = sources - sources.mean(axis=1, keepdims=True)
     target = frame.brightness.ravel() - frame.brightness.mean()
@@ -175,9 +175,9 @@ def is_mixture(frame: Thumbnail, one: Thumbnail, other: Thumbnail) -> bool:
 
 
 def mark_cuts(frames: Iterable[T], rgb: Callable[[T], NDArray[np.floating]]) -> Iterator[tuple[T, bool]]:
-    """Yields each frame with whether it begins a new shot, in order, once the `AHEAD` frames after it are known.
+    """Yield each frame in order, and whether it begins a new shot, once the `AHEAD` frames after it are known.
 
-    `rgb` gives a frame as `3 H W` in [0, 1]; all have one size.
+    `rgb` returns a frame as `3 H W` in [0, 1]; all have one size.
     """
     detector, held = CutDetector(), deque[tuple[T, Thumbnail]]()
 
@@ -194,9 +194,9 @@ def mark_cuts(frames: Iterable[T], rgb: Callable[[T], NDArray[np.floating]]) -> 
 
 
 def by_shot(marked: Iterable[tuple[T, bool]]) -> Iterator[tuple[int, Iterator[T]]]:
-    """Splits frames, each with whether it begins a new shot, into shots: the index of the first frame, and all frames.
+    """Split marked frames into shots: yield the index of each shot's first frame, and an iterator over its frames.
 
-    The frames of a shot have to be used up before the next shot is asked for.
+    `marked` holds each frame and whether it begins a shot. Use up the frames of a shot before taking the next shot.
     """
     first = 0
 
@@ -212,14 +212,14 @@ def by_shot(marked: Iterable[tuple[T, bool]]) -> Iterator[tuple[int, Iterator[T]
 
 
 def mean_around(image: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The mean of the `BLOCK²` pixels from every pixel of `H W` on, `H' W'`."""
+    """Return the mean of the block that starts at every pixel of `H W`, `H' W'`."""
     sums = np.zeros((image.shape[0] + 1, image.shape[1] + 1))
     sums[1:, 1:] = image.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
     return (sums[BLOCK:, BLOCK:] - sums[:-BLOCK, BLOCK:] - sums[BLOCK:, :-BLOCK] + sums[:-BLOCK, :-BLOCK]) / BLOCK**2
 
 
 def shrink(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
-    """`3 H W` → brightness of about `SIDE` rows and columns, each pixel the mean of a block."""
+    """Shrink `3 H W` to brightness of about `SIDE` rows and columns, each pixel the mean of a block."""
     _, height, width = rgb.shape
     down, across = max(1, round(height / SIDE)), max(1, round(width / SIDE))
     whole = rgb[:, : height // down * down, : width // across * across]

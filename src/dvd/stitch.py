@@ -25,8 +25,8 @@ Fit = Literal["symmetric", "least-squares"]
 
 
 MOST_WANDER = 1.25
-"""A shot's scale is steady while it stays within 1 / 1.25 … 1.25 of its first window's. That is the threshold of the
-metric δ1: one scale for the whole shot puts frames beyond it out of δ1 even where every window is perfect by itself."""
+"""A shot's scale is steady within 1 / 1.25 … 1.25 of its first window's. This is the threshold of the metric δ1: with
+one scale for the whole shot, frames beyond it fail δ1 even if every window is perfect by itself."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class StitchRule:
     """How windows are laid out and joined.
 
     `fit` is `least-squares` (Eq. 8–9), or `symmetric`, whose scales do not shrink from seam to seam. `clip_scale`
-    limits the fitted scale and leaves the shift as it was fitted. A guarded rule refuses a fit with a flaw (no
+    limits the fitted scale and does not change the shift. A guarded rule refuses a fit with a flaw (no
     variance, not finite), with a scale that is not positive or that differs from the previous window's by more than
     `most_change` times, or with an R² below `least_r2`. With `cuts`, every shot begins anew.
     """
@@ -65,7 +65,7 @@ RULES: Mapping[str, StitchRule] = MappingProxyType(
 
 
 def choose_rule(rule: str | StitchRule) -> StitchRule:
-    """The named rule, or the rule itself; OptionError where the name is unknown."""
+    """Return the named rule, or the rule itself; raise OptionError if the name is unknown."""
     if isinstance(rule, StitchRule):
         return rule
     if rule not in RULES:
@@ -74,9 +74,9 @@ def choose_rule(rule: str | StitchRule) -> StitchRule:
 
 
 class Stitcher:
-    """Joins windows as they come; remembers no more than the frames that the next window will overlap.
+    """Join windows one by one, keeping only the frames that the next window will overlap.
 
-    `seams` lists every joint so far, `shots` every shot, the last one up to the window that came last.
+    `seams` lists every joint so far, and `shots` every shot; the last shot ends with the latest window.
     """
 
     def __init__(self, rule: StitchRule = RULES["default"]) -> None:
@@ -90,9 +90,9 @@ class Stitcher:
         """Index of the first seam of this shot."""
 
     def push(self, window: Window, disparity: Array) -> Array:
-        """Takes the disparity of the next window, `T …` with any trailing shape; returns the frames now settled.
+        """Join the disparity of the next window, `T …` with any trailing shape, and return the frames now settled.
 
-        Settled are the frames [window.start, window.next_start), all that remain where this window is the last.
+        These are the frames [window.start, window.next_start), or all remaining ones if this window is the last.
         """
         if len(disparity) != window.length:
             raise ValueError(f"window {window} holds {window.length} frames, its disparity {len(disparity)}")
@@ -133,12 +133,12 @@ class Stitcher:
         elif self.rule.clip_scale:
             scale = min(max(scale, self.rule.clip_scale[0]), self.rule.clip_scale[1])
         before, after = error_from_sums(overlap, scale, shift)
-        # An unguarded rule may have applied a scale of 0, from which nothing can be told.
+        # An unguarded rule may have applied a scale of 0, to which no change can be given.
         change = scale / self._transform[0] if self._transform[0] else math.nan
         return Seam(window.start, stop, scale, shift, fit.r2, fit.residual, before, after, not doubt, note, change)
 
     def _doubt(self, fit: AffineFit) -> str:
-        """Why the fit should not be applied; "" where it should."""
+        """Return why the fit should not be applied, "" if it should."""
         if not np.isfinite([fit.scale, fit.shift]).all():
             return f"no fit ({fit.flaw})"
         if not self.rule.guarded:
@@ -156,7 +156,7 @@ class Stitcher:
 
 
 def shot_of(start: int, stop: int, seams: Sequence[Seam]) -> Shot:
-    """The shot of frames [start, stop) with these seams."""
+    """Return the shot of frames [start, stop) with these seams."""
     if not seams:
         return Shot(start, stop)
     scales, shifts = [1.0, *(seam.scale for seam in seams)], [0.0, *(seam.shift for seam in seams)]
@@ -172,7 +172,7 @@ def shot_of(start: int, stop: int, seams: Sequence[Seam]) -> Shot:
 
 
 def describe_wander(shot: Shot) -> str:
-    """How far the scale of a shot with seams went, where, and what that means, in one line."""
+    """Describe in one line how far the scale of a shot with seams went, where, and what that means."""
     assert shot.farthest is not None
     extreme = max(shot.scale, key=_wander)
     return (
@@ -183,5 +183,5 @@ def describe_wander(shot: Shot) -> str:
 
 
 def _wander(scale: float) -> float:
-    """How many times a scale is larger or smaller than 1; infinite where it is not positive."""
+    """Return how many times a scale is larger or smaller than 1; infinite if it is not positive."""
     return max(scale, 1 / scale) if scale > 0 else math.inf

@@ -1,7 +1,7 @@
 """Work that runs ahead of the network (decoding) and behind it (encoding), so that the three overlap in time.
 
-A thread holds the queue between the two sides and its own work, never the `Ahead` or `Behind` that started it: so one
-that is dropped is collected, and its thread ends. The same happens when Python leaves.
+A thread holds the queue between the two sides and its own work, never the `Ahead` or `Behind` that started it: so when
+that object is dropped, it is collected and its thread ends. Threads also end when Python exits.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ T = TypeVar("T")
 W = TypeVar("W")
 
 PATIENCE_S = 5.0
-"""How long to wait for a thread that was told to stop but is still busy with one item."""
-LOOK_S = 0.5
-"""How often a side that waits looks by itself whether the other one is gone."""
+"""How long to wait for a thread that was stopped but is still busy with one item."""
+POLL_S = 0.5
+"""How often a waiting side checks whether the other side has gone without waking it."""
 
 
 class _Stopped(Exception):
@@ -29,7 +29,7 @@ class _Stopped(Exception):
 
 
 class _Queue(Generic[T]):
-    """At most `depth` items on their way from one thread to another; either side may stop it, also while it waits."""
+    """At most `depth` items between two threads; either side may stop the queue, even while the other waits."""
 
     def __init__(self, depth: int) -> None:
         self._items: deque[T] = deque()
@@ -44,14 +44,14 @@ class _Queue(Generic[T]):
         return self._is_stopped
 
     def put(self, item: T) -> None:
-        """Waits for room; raises `_Stopped` where nobody will take the item."""
+        """Wait for room and add the item; raise `_Stopped` if nobody will take it."""
         with self._changed:
             self._wait_until(lambda: len(self._items) < self._depth)
             self._items.append(item)
             self._changed.notify_all()
 
     def get(self) -> T:
-        """Waits for an item; raises `_Stopped` where none will come."""
+        """Wait for an item and return it; raise `_Stopped` if none will come."""
         with self._changed:
             self._wait_until(lambda: bool(self._items or self._ended))
             if not self._items:
@@ -61,16 +61,16 @@ class _Queue(Generic[T]):
             return item
 
     def end(self) -> None:
-        """Says that no more items come; those inside can still be taken."""
+        """Mark the end: no more items are added; those inside can still be taken."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Lets go of both sides; items inside are lost.
+        """Release both sides; items inside are lost.
 
-        May be called while an object is collected, in whichever thread that happens: it never waits for a lock. A side
-        that is not woken looks again after `LOOK_S`.
+        Never waits for a lock, because the garbage collector may call this in any thread. A side that is not woken
+        checks again after `POLL_S`.
         """
         self._is_stopped = True
         if self._changed.acquire(blocking=False):
@@ -81,15 +81,15 @@ class _Queue(Generic[T]):
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
         while not (self._is_stopped or ready()):
-            self._changed.wait(LOOK_S)
+            self._changed.wait(POLL_S)
         if self._is_stopped:
             raise _Stopped
 
 
 class Ahead(Generic[T]):
-    """Iterates over `items` in a thread of its own, at most `depth` items ahead; what fails there is raised here.
+    """Iterate over `items` in a thread, at most `depth` items ahead; an exception of the thread is raised here.
 
-    The thread ends at the end of `items`, on `close`, when this object is dropped, or when Python leaves.
+    The thread ends at the end of `items`, on `close`, when this object is dropped, or when Python exits.
     """
 
     def __init__(self, items: Iterable[T], depth: int) -> None:
@@ -111,7 +111,7 @@ class Ahead(Generic[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """Stops the thread; items that nobody took are lost."""
+        """Stop the thread; items that were not taken are lost."""
         self._queue.stop()
         _join(self._thread)
 
@@ -123,7 +123,7 @@ class Ahead(Generic[T]):
 
 
 class Behind(Generic[T]):
-    """Does `work` on items in a thread of its own, in order, at most `depth` items behind whoever gives them."""
+    """Do `work` on items in a thread, in order, at most `depth` items behind the caller."""
 
     def __init__(self, work: Callable[[T], None], depth: int) -> None:
         self._queue: _Queue[T] = _Queue(depth)
@@ -131,17 +131,17 @@ class Behind(Generic[T]):
         weakref.finalize(self, self._queue.stop).atexit = False
 
     def give(self, item: T) -> None:
-        """Hands over an item, waiting for room; raises what an earlier item failed with."""
+        """Hand over an item, waiting for room; raise the exception of an earlier item."""
         self._raise_failure()
         self._queue.put(item)
 
     def finish(self) -> None:
-        """Waits until everything given is done; raises what it failed with."""
+        """Wait until all items are done; raise the exception of one that failed."""
         self._queue.end()
         try:
             self._thread.join()
         except BaseException:
-            # Ctrl-C: whoever cleans up must not find the thread still at work.
+            # Ctrl-C: the thread must not be at work any more when the caller cleans up.
             self._queue.stop()
             _join(self._thread)
             raise
@@ -154,7 +154,7 @@ class Behind(Generic[T]):
         try:
             self.finish()
         except BaseException:
-            # The error that is already under way came first and says more.
+            # The exception that is already being raised came first and says more.
             if error is None:
                 raise
 
@@ -164,7 +164,7 @@ class Behind(Generic[T]):
 
 
 _RUNNING: weakref.WeakKeyDictionary[Thread, Callable[[], None]] = weakref.WeakKeyDictionary()
-"""Every thread started here, and what stops it."""
+"""Every thread started here, and the function that stops it."""
 
 
 def _start(name: str, target: Callable[[_Queue[T], W], None], queue: _Queue[T], work: W) -> Thread:
@@ -175,20 +175,20 @@ def _start(name: str, target: Callable[[_Queue[T], W], None], queue: _Queue[T], 
 
 
 def _join(thread: Thread) -> None:
-    """Waits for a thread that was stopped, but not for ever: its one item may hang in a source that gives no more."""
+    """Wait for a stopped thread, but not for ever: its source may hang."""
     if thread is not current_thread():
         thread.join(PATIENCE_S)
 
 
 @atexit.register
 def _stop_all() -> None:
-    """A thread that still decodes while Python is taken apart may crash it."""
+    """Stop all threads: one that still decodes while Python shuts down may crash it."""
     for stop in list(_RUNNING.values()):
         stop()
-    give_up = monotonic() + PATIENCE_S
+    deadline = monotonic() + PATIENCE_S
     for thread in list(_RUNNING):
         if thread.is_alive():
-            thread.join(max(0.0, give_up - monotonic()))
+            thread.join(max(0.0, deadline - monotonic()))
 
 
 def _take_all(queue: _Queue[T], items: Iterable[T]) -> None:
@@ -205,7 +205,7 @@ def _take_all(queue: _Queue[T], items: Iterable[T]) -> None:
 
 
 def _do_all(queue: _Queue[T], work: Callable[[T], None]) -> None:
-    """Items that come after a failure are taken and left undone, so that whoever gives them is not held up."""
+    """Do the work on every item; after a failure take the items without work, so that the caller does not block."""
     while True:
         try:
             item = queue.get()

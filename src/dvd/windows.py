@@ -1,4 +1,4 @@
-"""Which frames pass through the network together, planned over a stream whose length nobody knows yet."""
+"""Plan which frames pass through the network together, over a stream of unknown length."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ Last = Literal["full", "short"]
 
 
 def plan(frames: Iterable[T], window: int, overlap: int, last: Last = "full") -> Iterator[tuple[Window, list[T]]]:
-    """Groups a stream of frames into windows, one every `window - overlap` frames (spec, "Windows and stitching").
+    """Group a stream of frames into windows, one every `window - overlap` frames (spec, "Windows and stitching").
 
-    Yields each window with its own frames. A window is yielded once the start of the next one is known, so at most
-    `2 · window - overlap` frames are held. A stream shorter than `window` is one short window; an empty one is none.
-    Raises OptionError unless 1 ≤ overlap < window.
+    Yield each window with its frames once the start of the next one is known, so at most `2 · window - overlap` frames
+    are held. A stream shorter than `window` is one short window; an empty stream has none. Raise OptionError unless
+    1 ≤ overlap < window.
     """
     check(window, overlap, last)
     return _plan(iter(frames), window, overlap, last)
 
 
 def windows(count: int, window: int, overlap: int, last: Last = "full") -> list[Window]:
-    """The plan for a known number of frames."""
+    """Return the plan for a known number of frames."""
     return [planned for planned, _ in plan(range(count), window, overlap, last)]
 
 
 def round_window(window: int, time_factor: int) -> int:
-    """The smallest length of the form `time_factor · n + 1` that is no shorter than `window`."""
+    """Return the smallest length of the form `time_factor · n + 1` that is at least `window`."""
     return -(-(window - 1) // time_factor) * time_factor + 1
 
 
 def choose(window: int | None, overlap: int | None, usual_window: int, usual_overlap: int) -> tuple[int, int]:
-    """The window and overlap that are asked for, in frames; where one is None, the usual.
+    """Return window and overlap in frames, with the usual value for one that is None.
 
-    A usual overlap is at most half the window. OptionError where one is no whole number, or no plan can be made.
+    A usual overlap is at most half the window. Raise OptionError if one is not a whole number, or no plan can be made.
     """
     length = usual_window if window is None else whole("window", window, FRAMES)
-    # A window too short for any overlap is not to be blamed on an overlap that nobody gave.
+    # If the window is too short for any overlap, the message must not blame an overlap that the user did not give.
     shared = max(1, min(usual_overlap, length // 2)) if overlap is None else whole("overlap", overlap, FRAMES)
     check(length, shared)
     return length, shared
 
 
 def check(window: int, overlap: int, last: str = "full") -> None:
-    """Raises OptionError where no plan can be made from these values."""
+    """Raise OptionError if no plan can be made from these values."""
     if window < 2:
         raise OptionError(f"window is {window} but must be at least 2 frames, so that two windows can share 1")
     if overlap < 1:

@@ -275,7 +275,7 @@ def test_a_signal_keeps_the_finished_frames_in_a_playable_file(
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     give_up = time.monotonic() + 60
-    while not any(_size(each) > 30 * 48 * 64 * 4 for each in out.glob("clip.*.part.npz")):
+    while not any(_size(each) > 30 * 48 * 64 * 4 for each in out.glob("clip.*.part.npy")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < give_up, left(out)
         time.sleep(0.01)

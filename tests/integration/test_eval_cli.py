@@ -200,7 +200,7 @@ def test_kept_predictions_measure_the_same(dvd: Run, data: Path, tmp_path: Path)
     assert one == other
 
 
-def test_unmeasurable_sequences_are_reported(dvd: Run, tmp_path: Path) -> None:
+def test_sequences_that_cannot_be_measured_are_reported(dvd: Run, tmp_path: Path) -> None:
     data = write_recording(tmp_path / "data", "office", 3, empty=(1,))
     outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "out")
     assert outcome.status == 2
@@ -237,7 +237,7 @@ def test_unmeasurable_sequences_are_reported(dvd: Run, tmp_path: Path) -> None:
         (["rgbd=DATA", "--model", "saved:DATA"], "disparity or depth"),
         (["rgbd=DATA", "--model", "saved:DATA/none", "--predicted", "depth"], "no such file"),
         (["rgbd=DATA", "--model", "row", "--frames", "0"], "nothing to measure"),
-        (["rgbd=DATA", "--model", "row", "--range", "5", "1"], "range 5 … 1 m is none"),
+        (["rgbd=DATA", "--model", "row", "--range", "5", "1"], "range 5 … 1 m is empty"),
         (["rgbd=DATA", "--model", "row", "--split", "val"], "has no splits"),
         (["rgbd=DATA", "--tau", "3"], "tau is 3"),
         (["--model", "row", "rgbd=DATA"], "name the data sets before it"),
@@ -292,7 +292,7 @@ def test_a_report_says_what_its_numbers_are_and_which_cannot_be_compared(dvd: Ru
     assert ", row (2) <" in page, "a picture says which of the two it is of"
 
 
-def test_the_files_read_as_saved_predictions_are_reported(dvd: Run, data: Path, tmp_path: Path) -> None:
+def test_forms_and_sizes_of_saved_predictions_are_stated(dvd: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "saved" / "kitchen").mkdir(parents=True)
     draws = np.random.default_rng(0)
     np.savez(tmp_path / "saved" / "office.npz", draws.uniform(1, 2, (8, 12, 16)))
@@ -304,7 +304,7 @@ def test_the_files_read_as_saved_predictions_are_reported(dvd: Run, data: Path, 
     assert "forms npy folder and npz, bits 32, resized 12x16 -> 24x32 bilinear\n" in outcome.out
 
 
-def test_a_damaged_file_stops_the_evaluation_and_is_named(dvd: Run, data: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_stops_the_run_and_is_named(dvd: Run, data: Path, tmp_path: Path) -> None:
     shutil.copy(data / "office" / "rgb" / "00000.png", data / "office" / "depth" / "00003.png")
     outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "out")
     assert outcome.status == 2
@@ -339,6 +339,6 @@ def test_the_labelled_clips(dvd: Run, tmp_path: Path) -> None:
 
 def test_the_terminal_shows_only_metrics_that_exist() -> None:
     from dvd.apps import report
-    from dvd.evaluate import protocol
+    from dvd.evaluation import protocol
 
     assert set(report.SHOWN) <= {*protocol.METRICS, "abs_rel_per_frame", "wander"}

@@ -15,6 +15,9 @@ from synth import NTSC_FILM, make_video, packets, picture
 import dvd as product
 from dvd.apps.demo import bundled_clip
 from dvd.errors import DVDError
+from dvd.export import formats
+from dvd.names import FORMATS
+from dvd.plugins import Plugins
 
 from .conftest import GOLDEN, SMALL, Run
 
@@ -27,6 +30,12 @@ def values(path: Path) -> np.ndarray:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
+
+
+@pytest.fixture
+def added_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for formats of other packages again, and forget them afterwards."""
+    monkeypatch.setattr(formats, "_FORMATS", Plugins("format", FORMATS, "dvd.formats"))
 
 
 def test_the_command_and_the_python_api_predict_the_same(predict: Run, tmp_path: Path, out: Path) -> None:
@@ -68,6 +77,40 @@ def test_every_format_at_once_with_the_json_beside(predict: Run, tmp_path: Path,
     assert high - 0.1 < disparity.max() <= high
     assert "5 frames in" in outcome.out
     assert str(out / "clip.npz") in outcome.out
+
+
+TOY = """
+from dvd.export import Writer
+
+class MeansWriter(Writer):
+    name = "means"
+    suffix = image_suffix = "_means.txt"
+    endings = (".txt",)
+
+    def add(self, frame, pts):
+        with self.part.open("a") as file:
+            file.write(f"{pts} {frame.mean()}\\n")
+"""
+
+
+def test_a_format_of_another_package_is_predicted_into(
+    predict: Run, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, added_formats: None
+) -> None:
+    """The package is installed as far as Python can tell: a module, and an entry point in its metadata."""
+    site = tmp_path / "site"
+    (site / "toy-1.0.dist-info").mkdir(parents=True)
+    (site / "toy_of_dvd.py").write_text(TOY)
+    (site / "toy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
+    (site / "toy-1.0.dist-info" / "entry_points.txt").write_text("[dvd.formats]\nmeans = toy_of_dvd:MeansWriter\n")
+    monkeypatch.syspath_prepend(site)
+    clip = make_video(tmp_path / "clip.mp4", 5)
+    outcome = predict(clip, "-o", out, "--format", "npz,means")
+    assert outcome.status == 0, outcome
+    means = [float(line.split()[1]) for line in (out / "clip_means.txt").read_text().splitlines()]
+    np.testing.assert_allclose(means, values(out / "clip.npz").mean(axis=(1, 2)), atol=1e-5)
+    assert json.loads((out / "clip.json").read_text())["outputs"][1] == {"path": "clip_means.txt", "frames": 5}
+    assert predict(clip, "-o", tmp_path / "alone.txt").status == 0
+    assert (tmp_path / "alone.txt").read_text() == (out / "clip_means.txt").read_text()
 
 
 def test_a_file_name_chooses_the_format(predict: Run, tmp_path: Path) -> None:

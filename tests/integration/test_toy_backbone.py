@@ -23,10 +23,7 @@ from dvd.backbones import registry
 from dvd.backbones.base import ModelCard
 from dvd.backbones.settings import Adaptation
 from dvd.errors import OptionError
-from dvd.evaluate.benchmark import evaluate
-from dvd.evaluate.methods.registry import MethodOptions, open_method
-from dvd.evaluate.protocol import Protocol
-from dvd.evaluate.sequences import open_sequences
+from dvd.plugins import Plugins
 from dvd.train.dry_run import describe_run
 from dvd.train.loop import train
 from dvd.train.settings import Mixture, ModelSettings, Recipe, SourceSettings, Validation
@@ -34,11 +31,17 @@ from dvd.train.tasks import AdaptPhase, FlowPhase
 from dvd.train.tracking import read_history
 
 
+def own_backbones() -> Plugins:
+    """The table of backbones, as far as this package fills it."""
+    homes = {kind: module.__name__ for kind, module in registry.BACKBONES.items()}
+    return Plugins("backbone", homes, group="dvd.backbones")
+
+
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one line."""
-    monkeypatch.setattr(registry, "BACKBONES", dict(registry.BACKBONES))
-    registry.register("toy", "toy_backbone")
+    monkeypatch.setattr(registry, "BACKBONES", own_backbones())
+    dvd.register_backbone("toy", "toy_backbone")
 
 
 @pytest.fixture
@@ -81,11 +84,12 @@ def test_it_trains_and_its_model_predicts_and_is_evaluated(model: Path, tmp_path
     assert np.isfinite(disparity).all()
     assert disparity.std() > 0
 
-    data = open_sequences("rgbd", write_recording(tmp_path / "recording", frames=5))
-    method = open_method(str(model), MethodOptions(device="cpu", dtype="float32"))
-    result = evaluate(method, data, Protocol("p", metrics=("abs_rel",)), tmp_path / "evaluation")
+    recording = write_recording(tmp_path / "recording", frames=5)
+    options = dvd.MethodOptions(device="cpu", dtype="float32")
+    result = dvd.evaluate({"rgbd": recording}, str(model), out=tmp_path / "out", options=options, metrics=("abs_rel",))
     assert result.method == "toy"
-    assert np.isfinite(result.sequences[0].metrics["abs_rel"])
+    assert np.isfinite(result.mean()["abs_rel"])
+    assert (tmp_path / "out" / "results.json").exists()
 
 
 def test_a_saved_folder_is_opened_by_its_kind(toy: None, tmp_path: Path) -> None:
@@ -115,14 +119,14 @@ def test_its_traits_refuse_what_it_cannot_do(recipe: Recipe) -> None:
 
 
 def test_an_unknown_kind_offers_the_nearest(toy: None) -> None:
-    with pytest.raises(OptionError, match="unknown kind of model 'tooy'; did you mean toy"):
+    with pytest.raises(OptionError, match="unknown backbone 'tooy'; did you mean toy"):
         ModelSettings("tooy")
-    with pytest.raises(OptionError, match="a model of kind generative cannot be trained"):
+    with pytest.raises(OptionError, match="a backbone of kind generative cannot be trained"):
         ModelSettings("generative")
 
 
 def test_an_entry_point_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "BACKBONES", dict(registry.BACKBONES))
-    entry = metadata.EntryPoint("toy", "toy_backbone", registry.ENTRY_POINTS)
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry] if group == registry.ENTRY_POINTS else [])
+    monkeypatch.setattr(registry, "BACKBONES", own_backbones())
+    entry = metadata.EntryPoint("toy", "toy_backbone", "dvd.backbones")
+    monkeypatch.setattr("dvd.plugins.entry_points", lambda group: [entry] if group == "dvd.backbones" else [])
     assert registry.trainable("toy").name == "toy"

@@ -1,4 +1,4 @@
-"""The affine fit recovers what it should, whatever the order and the pieces, and says when it means nothing."""
+"""The affine fit recovers affine maps in any order and pieces, and flags fits that mean nothing."""
 
 import math
 
@@ -19,7 +19,7 @@ def cloud(seed: int, count: int = 400) -> np.ndarray:
 
 
 @given(seeds, scales, shifts)
-def test_recovers_any_affine_map(seed: int, scale: float, shift: float) -> None:
+def test_the_fit_recovers_any_affine_map(seed: int, scale: float, shift: float) -> None:
     source = cloud(seed)
     found = fit(source, scale * source + shift)
     assert found.scale == pytest.approx(scale, rel=1e-9)
@@ -30,7 +30,7 @@ def test_recovers_any_affine_map(seed: int, scale: float, shift: float) -> None:
 
 
 @given(seeds, scales, shifts, st.floats(0.01, 3), st.floats(-1e4, 1e4))
-def test_equals_a_direct_least_squares_solution(
+def test_the_fit_equals_a_direct_least_squares_solution(
     seed: int, scale: float, shift: float, noise: float, offset: float
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -68,7 +68,7 @@ def test_order_and_pieces_do_not_matter(seed: int, cuts: list[int]) -> None:
 
 
 @given(seeds, scales, shifts, st.lists(st.integers(0, 400), max_size=6))
-def test_the_error_of_any_map_is_in_the_sums(seed: int, scale: float, shift: float, cuts: list[int]) -> None:
+def test_the_error_of_any_map_follows_from_the_sums(seed: int, scale: float, shift: float, cuts: list[int]) -> None:
     rng = np.random.default_rng(seed)
     source, target = rng.normal(3, 1, 400), rng.normal(size=400)
     moments = Moments()
@@ -91,7 +91,7 @@ def test_the_error_is_never_negative_and_precise_beside_a_large_offset() -> None
         assert 0 <= explained.error(1.7) < 1e-14
 
 
-def test_the_error_of_nothing_or_of_nothing_finite_is_not_a_number() -> None:
+def test_the_error_without_finite_pixels_is_nan() -> None:
     assert math.isnan(Moments().error())
     for value in (np.nan, np.inf):
         moments = Moments()
@@ -108,7 +108,7 @@ def test_a_large_offset_costs_no_precision() -> None:
     assert found.scale == pytest.approx(3, rel=1e-6)
 
 
-def test_large_inputs_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_inputs_are_added_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     source = cloud(1, 1000)
     target = source**2 + source
     whole = fit(source, target)

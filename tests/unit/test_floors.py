@@ -1,6 +1,8 @@
 """Imports go down only, and what is light stays light."""
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +15,11 @@ import dvd
 ROOT = Path(dvd.__file__).parent
 
 FLOORS = (
-    {"types", "errors", "names", "arguments", "plugins", "files", "media", "memory", "threads", "processes"}
+    {"types", "errors", "names", "arguments", "plugins", "files", "media", "memory", "plots", "threads", "processes"}
     | {"shots", "windows", "align", "losses", "metrics"},
     {"video", "export", "backbones", "hardware", "resize", "record", "frames"},
     {"regressor", "stitch", "outputs", "data", "scenes"},
-    {"stream", "pipeline", "train", "evaluate"},
+    {"stream", "pipeline", "train", "evaluation"},
     {"study"},
     {"apps", "__main__"},
 )
@@ -85,7 +87,7 @@ def test_rooms_of_one_floor_do_not_import_each_other_in_a_circle() -> None:
 
 
 def test_inference_knows_nothing_of_training() -> None:
-    training = ("dvd.train.", "dvd.data.", "dvd.scenes.", "dvd.evaluate.", "dvd.study.", "accelerate.", "peft.")
+    training = ("dvd.train.", "dvd.data.", "dvd.scenes.", "dvd.evaluation.", "dvd.study.", "accelerate.", "peft.")
     known = [
         f"{name}: {full}"
         for name, room, path in MODULES
@@ -122,7 +124,7 @@ def test_predicting_imports_nothing_of_training() -> None:
     code = (
         "import sys, dvd; dvd.load; dvd.predict; dvd.open_video;"
         "unwanted = {'accelerate', 'peft', 'diffusers', 'transformers'};"
-        "above = ('dvd.train', 'dvd.data', 'dvd.scenes', 'dvd.evaluate', 'dvd.study');"
+        "above = ('dvd.train', 'dvd.data', 'dvd.scenes', 'dvd.evaluation', 'dvd.study');"
         "print([name for name in sys.modules if name.split('.')[0] in unwanted or name.startswith(above)])"
     )
     assert python(code).strip() == "[]"
@@ -132,3 +134,36 @@ def test_the_public_face_shows_what_it_has() -> None:
     assert set(dvd.__all__) <= set(dir(dvd))
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         dvd.lod  # noqa: B018
+
+
+ALIASES = {"CameraReader", "DepthReader", "FlowReader"} | {
+    *("Fit", "FitName", "Last", "Moment", "Progress", "RangeMode", "Scope", "Size", "Skip", "Space", "ValuesAt"),
+}
+"""Names of unions and literals."""
+OUTSIDE = {"Any", "Callable", "Fraction", "Iterable", "Iterator", "Literal", "Mapping", "NDArray", "None", "Path"} | {
+    *(
+        "ClassVar",
+        "ForwardRef",
+        "Tensor",
+        "Self",
+        "Sequence",
+        "TracebackType",
+        "BaseException",
+        "True",
+        "False",
+        "Generator",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", dvd.__all__)
+def test_classes_in_public_signatures_are_public(name: str) -> None:
+    thing = getattr(dvd, name)
+    methods = [
+        getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+        for key, member in vars(thing).items()
+        if not key.startswith("_") or key in ("__call__", "__next__")
+    ]
+    annotated = [thing, *methods] if inspect.isclass(thing) else [thing]
+    text = " ".join(str(note) for each in annotated for note in getattr(each, "__annotations__", {}).values())
+    assert set(re.findall(r"\b[A-Z]\w+", text)) <= {*dvd.__all__, *ALIASES, *OUTSIDE}

@@ -15,7 +15,7 @@ from dvd.errors import OptionError
 CPU = torch.device("cpu")
 
 
-def test_a_named_device_is_taken() -> None:
+def test_a_named_device_is_chosen() -> None:
     assert hardware.choose_device("cpu") == CPU
 
 
@@ -38,7 +38,7 @@ def test_a_numbered_gpu_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["cudda", "cpu:0", "cuda:x", "gpu", ""])
-def test_an_unknown_device_is_named(name: str) -> None:
+def test_an_unknown_device_is_refused_by_name(name: str) -> None:
     with pytest.raises(OptionError, match=f"unknown device '{name}'"):
         hardware.choose_device(name)
 
@@ -57,12 +57,12 @@ def test_an_unknown_device_is_named(name: str) -> None:
         (hardware.dtype_named, "Float32", "float32"),
     ],
 )
-def test_a_name_from_elsewhere_is_answered_with_ours(choose: Callable[[str], str], name: str, offer: str) -> None:
+def test_a_name_used_elsewhere_is_answered_with_ours(choose: Callable[[str], str], name: str, offer: str) -> None:
     with pytest.raises(OptionError, match=f"unknown (device|dtype) '{name}'; did you mean {offer}"):
         choose(name)
 
 
-def test_torchs_own_objects_are_taken() -> None:
+def test_devices_and_dtypes_of_torch_are_accepted() -> None:
     assert hardware.choose_device(CPU) == CPU
     assert hardware.choose_dtype(torch.float16, CPU, ModelCard("tiny", "none")) == (torch.float16, "asked for")
     assert hardware.device_named(torch.device("cuda", 1)) == "cuda:1"
@@ -75,7 +75,7 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("flags", "allowed", "dtype", "reason"),
+    ("flags", "card_allows", "dtype", "reason"),
     [
         ({"avx512_bf16"}, True, torch.bfloat16, "multiplies bfloat16 fast"),
         ({"amx_bf16"}, True, torch.bfloat16, "multiplies bfloat16 fast"),
@@ -88,29 +88,29 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_auto_dtype_follows_processor_and_card(
-    monkeypatch: pytest.MonkeyPatch, flags: set[str] | None, allowed: bool, dtype: torch.dtype, reason: str
+    monkeypatch: pytest.MonkeyPatch, flags: set[str] | None, card_allows: bool, dtype: torch.dtype, reason: str
 ) -> None:
     monkeypatch.setattr(hardware, "cpu_flags", lambda: None if flags is None else frozenset(flags))
-    chosen, why = hardware.choose_dtype("auto", CPU, ModelCard("tiny", "none", bfloat16=allowed))
+    chosen, given_reason = hardware.choose_dtype("auto", CPU, ModelCard("tiny", "none", bfloat16=card_allows))
     assert chosen == dtype
-    assert reason in why
+    assert reason in given_reason
 
 
-def test_a_named_dtype_is_taken_and_an_unknown_one_named() -> None:
+def test_a_named_dtype_is_chosen_and_an_unknown_one_refused() -> None:
     card = ModelCard("tiny", "none")
     assert hardware.choose_dtype("float16", CPU, card) == (torch.float16, "asked for")
     with pytest.raises(OptionError, match="did you mean"):
         hardware.choose_dtype("float23", CPU, card)
 
 
-def test_memory_and_name_are_told() -> None:
+def test_this_machine_has_memory_and_a_name() -> None:
     memory = hardware.available_memory(CPU)
     assert memory is None or memory > 2**20
     assert hardware.cpu_name()
     assert hardware.device_name(CPU) == hardware.cpu_name()
 
 
-# Other systems, imitated
+# Other systems, simulated
 
 
 def processor(monkeypatch: pytest.MonkeyPatch, cpuinfo: dict[str, str], torchs: dict[str, object]) -> None:
@@ -124,7 +124,7 @@ def test_linux_on_arm_lists_its_instruction_sets_as_features(monkeypatch: pytest
     assert hardware.fast_bfloat16(CPU) is None
 
 
-def test_elsewhere_torch_names_processor_and_instruction_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_names_processor_and_instruction_sets_outside_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     windows = {"architecture": "x86_64", "cpu_name": "Xeon", "avx2": True, "avx512_f": True, "avx512_bf16": True}
     processor(monkeypatch, {}, {**windows, "amx_bf16": False, "l2_cache_size": 2**20})
     assert hardware.cpu_flags() == {"avx2", "avx512f", "avx512_bf16"}
@@ -135,14 +135,14 @@ def test_elsewhere_torch_names_processor_and_instruction_sets(monkeypatch: pytes
     assert hardware.fast_bfloat16(CPU) is False
 
 
-def test_instruction_sets_are_unknown_where_nothing_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_instruction_sets_are_unknown_if_nothing_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
     processor(monkeypatch, {}, {})
     assert hardware.cpu_flags() is None
     assert hardware.fast_bfloat16(CPU) is None
     assert hardware.cpu_name()
 
 
-def test_doctor_says_unknown_and_not_no(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_tells_unknown_from_no(monkeypatch: pytest.MonkeyPatch) -> None:
     from dvd.apps.doctor import _processor
 
     processor(monkeypatch, {}, {})
@@ -153,7 +153,7 @@ def test_doctor_says_unknown_and_not_no(monkeypatch: pytest.MonkeyPatch) -> None
     assert _processor().endswith("asimd, sve, bf16; unknown whether it multiplies bfloat16 fast")
 
 
-def test_torch_describes_this_processor_or_is_too_old_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_describes_this_processor_unless_it_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     hardware._torch_capabilities.cache_clear()
     assert "architecture" in hardware._torch_capabilities() or not hasattr(torch.cpu, "get_capabilities")
     hardware._torch_capabilities.cache_clear()
@@ -163,9 +163,7 @@ def test_torch_describes_this_processor_or_is_too_old_to(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])
-def test_free_memory_is_what_programs_can_get_and_not_all_there_is(
-    monkeypatch: pytest.MonkeyPatch, device: str
-) -> None:
+def test_free_memory_is_the_available_and_not_the_total(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=16_000, available=5_000))
     monkeypatch.setattr(hardware, "_container_memory", lambda: None)
     assert hardware.available_memory(torch.device(device)) == 5_000
@@ -173,7 +171,7 @@ def test_free_memory_is_what_programs_can_get_and_not_all_there_is(
     assert hardware.available_memory(torch.device(device)) == 3_000
 
 
-def test_free_memory_is_unknown_where_the_system_hides_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_memory_is_unknown_without_proc_meminfo(monkeypatch: pytest.MonkeyPatch) -> None:
     def hidden() -> None:
         raise FileNotFoundError("/proc/meminfo")
 
@@ -200,7 +198,7 @@ def control_group(folder: Path, version: int, limit: int | str, used: int, cache
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_container_has_no_more_than_its_limit(tmp_path: Path, version: int) -> None:
+def test_a_container_has_at_most_its_limit(tmp_path: Path, version: int) -> None:
     control_group(tmp_path / "memory" if version == 1 else tmp_path, version, 1000, 700, 100)
     assert hardware._container_memory(tmp_path, NONE) == 400
 
@@ -218,13 +216,13 @@ def test_the_tightest_of_nested_groups_counts(tmp_path: Path, version: int) -> N
     assert hardware._container_memory(tmp_path, own) == 100
 
 
-def test_a_group_that_only_the_host_sees_leaves_the_root_to_read(tmp_path: Path) -> None:
+def test_the_root_is_read_if_only_the_host_sees_the_group(tmp_path: Path) -> None:
     (tmp_path / "own").write_text("4:memory:/docker/0123\n0::/../other\nnonsense\n")
     control_group(tmp_path / "memory", 1, 1000, 900)
     assert hardware._container_memory(tmp_path, tmp_path / "own") == 100
 
 
-def test_no_limit_is_no_limit(tmp_path: Path) -> None:
+def test_a_group_without_limit_is_ignored(tmp_path: Path) -> None:
     assert hardware._container_memory(tmp_path, NONE) is None
     control_group(tmp_path, 2, "max", 700)
     control_group(tmp_path / "memory", 1, 2**63 - 4096, 700)

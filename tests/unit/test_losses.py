@@ -16,7 +16,7 @@ NAMES, FORMS = get_args(ObjectiveName), get_args(Form)
 
 
 def latents(batch: int = 2, frames: int = 3, height: int = 9, width: int = 6) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Prediction, target, RGB latent and what the network says of it: `B 4 T H W` float64."""
+    """Return prediction, target, RGB latent and predicted RGB latent: `B 4 T H W` float64."""
     random = torch.Generator().manual_seed(batch + 10 * frames)
     return tuple(torch.randn(4, batch, 4, frames, height, width, generator=random, dtype=torch.float64))
 
@@ -85,7 +85,7 @@ def test_lmr_is_the_default_and_takes_its_weights(form: Form) -> None:
     assert float(loss(Objective(rectification=weights), given)) != float(loss(Objective(), given))
 
 
-def test_rgb_reconstruction_asks_for_the_rgb_latent() -> None:
+def test_rgb_reconstruction_needs_the_rgb_latent() -> None:
     predicted, target, rgb, predicted_rgb = latents()
     total, terms = objective_loss(Objective("l2+rgb", weight=0.3), predicted, target, rgb, predicted_rgb)
     point, wanted = (np.mean((a - b).numpy() ** 2) for a, b in ((predicted, target), (predicted_rgb, rgb)))
@@ -130,7 +130,7 @@ def test_gradients_are_matched_at_four_scales(form: Form) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", NAMES)
-def test_equal_shares_of_a_batch_have_its_loss_as_their_mean(name: ObjectiveName, form: Form) -> None:
+def test_the_loss_of_a_batch_is_the_mean_over_equal_parts(name: ObjectiveName, form: Form) -> None:
     objective, given = Objective(name, RectificationWeights(0.3, 0.7, form)), latents(batch=4)
     halves = [loss(objective, tuple(latent[part] for latent in given)) for part in (slice(2), slice(2, 4))]
     assert float(loss(objective, given)) == pytest.approx(float(sum(halves)) / 2, rel=1e-12)
@@ -139,7 +139,7 @@ def test_equal_shares_of_a_batch_have_its_loss_as_their_mean(name: ObjectiveName
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", NAMES)
-def test_no_objective_looks_along_time_in_single_images(name: ObjectiveName, form: Form) -> None:
+def test_no_objective_has_a_temporal_term_in_single_images(name: ObjectiveName, form: Form) -> None:
     given = tuple(latent.requires_grad_() for latent in latents(frames=1, height=1, width=5))
     total, terms = objective_loss(Objective(name, RectificationWeights(form=form)), *given)
     total.backward()
@@ -157,7 +157,7 @@ def test_only_lmr_depends_on_the_order_of_frames(name: ObjectiveName) -> None:
     assert float(loss(Objective(), given)) != pytest.approx(float(loss(Objective(), shuffled)), rel=1e-3)
 
 
-def test_what_an_objective_needs_must_be_there() -> None:
+def test_a_missing_latent_is_refused_by_name() -> None:
     predicted, target, rgb, _ = latents()
     with pytest.raises(OptionError, match=r"l2\+rgb needs the network's RGB latent, which is missing"):
         objective_loss(Objective("l2+rgb"), predicted, target, rgb)
@@ -170,7 +170,7 @@ def test_what_an_objective_needs_must_be_there() -> None:
         objective_loss(Objective("l2+rgb"), predicted, target, rgb, rgb[:1])
 
 
-def test_a_configuration_that_cannot_be_meant_is_refused() -> None:
+def test_an_unknown_objective_or_a_negative_weight_is_refused() -> None:
     with pytest.raises(OptionError, match=r"unknown objective 'l2\+smoothnes'; did you mean l2\+smoothness"):
         Objective("l2+smoothnes")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="one below 0"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dvd.evaluate.protocol import choose_protocol
+from dvd.evaluation.protocol import choose_protocol
 from dvd.export import suffix
 from dvd.export.display import table
 from dvd.names import COLORMAPS, FORMATS, PROTOCOLS, STITCHES

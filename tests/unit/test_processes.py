@@ -1,4 +1,4 @@
-"""A running writer's files are kept on every system, and only a running writer's."""
+"""Files are kept while their writer runs, on every system, and only then."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_tag_names_this_machine_and_this_process(tmp_path: Path) -> None:
     assert is_being_written(part(tmp_path, os.getpid()))
 
 
-def test_a_process_is_seen_until_it_ends_and_is_not_harmed(tmp_path: Path) -> None:
+def test_a_process_is_detected_until_it_ends_and_is_not_harmed(tmp_path: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     path = part(tmp_path, writer.pid)
     for _ in range(3):
@@ -42,7 +42,7 @@ def test_a_process_is_seen_until_it_ends_and_is_not_harmed(tmp_path: Path) -> No
     assert not is_being_written(path)
 
 
-def test_no_signal_is_sent_for_on_windows_it_would_end_the_writer(
+def test_no_signal_is_sent_because_on_windows_it_would_end_the_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def harm(*_: object) -> None:
@@ -54,7 +54,7 @@ def test_no_signal_is_sent_for_on_windows_it_would_end_the_writer(
     assert is_being_written(path)
 
 
-def test_a_number_that_was_given_again_after_a_reboot_is_another_process(tmp_path: Path) -> None:
+def test_an_id_reused_after_a_reboot_is_another_process(tmp_path: Path) -> None:
     began_s_ago = time.time() - psutil.Process().create_time()
     assert not is_being_written(part(tmp_path, os.getpid(), age_s=began_s_ago + CLOCK_SLACK_S + 1))
 
@@ -63,7 +63,7 @@ def test_a_number_that_was_given_again_after_a_reboot_is_another_process(tmp_pat
     ("error", "alive"),
     [(psutil.NoSuchProcess(7), False), (psutil.AccessDenied(7), True), (psutil.ZombieProcess(7), False)],
 )
-def test_a_process_of_another_user_lives_and_a_dead_one_does_not(
+def test_a_process_of_another_user_is_alive_and_a_dead_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, alive: bool
 ) -> None:
     def refuse(_: int) -> None:
@@ -73,20 +73,18 @@ def test_a_process_of_another_user_lives_and_a_dead_one_does_not(
     assert is_being_written(part(tmp_path, 7)) is alive
 
 
-def test_a_process_that_has_ended_but_was_not_waited_for_writes_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_zombie_process_writes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = SimpleNamespace(status=lambda: psutil.STATUS_ZOMBIE, create_time=lambda: 0.0)
     monkeypatch.setattr(psutil, "Process", lambda _: dead)
     assert not is_being_written(part(tmp_path, 7))
 
 
-def test_another_machine_on_a_shared_disk_is_trusted_for_a_day(tmp_path: Path) -> None:
+def test_a_file_of_another_machine_is_kept_for_a_day(tmp_path: Path) -> None:
     assert is_being_written(part(tmp_path, 999_999_999, "node7"))
     assert not is_being_written(part(tmp_path, 999_999_998, "node7", age_s=ABANDONED_S + 1))
 
 
-def test_a_machine_name_with_dots_or_none_at_all_makes_a_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_name_with_dots_or_empty_makes_a_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("node7.cluster.example", ""):
         monkeypatch.setattr(processes.platform, "node", lambda name=name: name)
         path = tmp_path / f".shard_00000000.{writer_tag()}"
@@ -94,7 +92,7 @@ def test_a_machine_name_with_dots_or_none_at_all_makes_a_tag(tmp_path: Path, mon
         assert is_being_written(path)
 
 
-def test_what_is_gone_or_has_no_tag_is_not_being_written(tmp_path: Path) -> None:
+def test_a_missing_path_or_one_without_tag_is_not_being_written(tmp_path: Path) -> None:
     assert not is_being_written(tmp_path / f".shard_00000000.{writer_tag()}")
     odd = tmp_path / f".shard_00000000.{writer_tag().rpartition('.')[0]}.x"
     odd.mkdir()

@@ -1,4 +1,4 @@
-"""Any number of frames through a backbone that takes only 4n + 1, and what happens when the numbers go wrong."""
+"""Any number of frames passes a backbone that takes only 4n + 1, and values that are not finite are repaired."""
 
 import logging
 
@@ -12,7 +12,7 @@ from dvd.regressor import Regressor
 
 
 class Echo:
-    """Disparity is the red channel; what passed through it is remembered."""
+    """Return the red channel as disparity, and keep all inputs."""
 
     card = ModelCard("echo", "none")
     time_factor = 4
@@ -61,7 +61,7 @@ def test_the_network_sees_minus_one_to_one_and_a_thousand_tau() -> None:
     assert backbone.encoded[0].unique().tolist() == [-1, 1]
 
 
-def test_what_exceeds_the_range_is_clamped() -> None:
+def test_values_outside_the_range_are_clamped() -> None:
     backbone = Echo()
     backbone.decode = lambda latent: latent * 3  # type: ignore[method-assign]
     disparity = Regressor(backbone)(torch.rand(1, 3, 1, 8, 8), 0.5)
@@ -69,7 +69,7 @@ def test_what_exceeds_the_range_is_clamped() -> None:
     assert disparity.max() == 1
 
 
-def test_answers_are_float32_in_any_dtype() -> None:
+def test_disparity_is_float32_in_any_dtype() -> None:
     disparity = Regressor(Echo(torch.bfloat16))(torch.rand(1, 3, 1, 8, 8), 0.5)
     assert disparity.dtype == torch.float32
 
@@ -80,12 +80,12 @@ def test_tau_outside_its_range_is_refused(tau: float) -> None:
         Regressor(Echo())(torch.rand(1, 3, 1, 8, 8), tau)
 
 
-def test_sides_must_fit() -> None:
+def test_sides_must_be_multiples_of_the_backbones() -> None:
     with pytest.raises(ValueError, match="multiples of 8"):
         Regressor(Echo())(torch.rand(1, 3, 1, 8, 12), 0.5)
 
 
-def test_a_window_that_breaks_in_half_precision_is_done_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_window_that_overflows_in_half_precision_is_repeated_in_float32(caplog: pytest.LogCaptureFixture) -> None:
     backbone = Echo(torch.float16, broken=(torch.float16,))
     rgb = torch.rand(1, 3, 1, 8, 8)
     with caplog.at_level(logging.WARNING, "dvd.regressor"):
@@ -96,7 +96,7 @@ def test_a_window_that_breaks_in_half_precision_is_done_again(caplog: pytest.Log
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_model_that_is_never_finite_is_damaged(dtype: torch.dtype) -> None:
+def test_a_model_that_is_never_finite_is_reported_as_damaged(dtype: torch.dtype) -> None:
     backbone = Echo(dtype, broken=(torch.float32, torch.bfloat16))
     with pytest.raises(ModelError, match="model 'echo' predicts values that are not finite"):
         Regressor(backbone)(torch.rand(1, 3, 1, 8, 8), 0.5)
@@ -104,7 +104,7 @@ def test_a_model_that_is_never_finite_is_damaged(dtype: torch.dtype) -> None:
 
 
 class OnMps(Echo):
-    """Fails with `error` until it is moved off Apple's GPU."""
+    """Raise `error` until moved off Apple's GPU."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(torch.bfloat16)
@@ -123,7 +123,7 @@ class OnMps(Echo):
 
 @pytest.fixture
 def no_mps_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tensors that are sent to Apple's GPU stay where they are."""
+    """Keep tensors that are sent to Apple's GPU where they are."""
     move = Tensor.to
     monkeypatch.setattr(Tensor, "to", lambda x, device, dtype: move(x, dtype=dtype))
 
@@ -137,7 +137,7 @@ def no_mps_needed(monkeypatch: pytest.MonkeyPatch) -> None:
         TypeError("BFloat16 is not supported on MPS"),
     ],
 )
-def test_what_apples_gpu_cannot_do_goes_on_the_cpu_with_one_warning(
+def test_an_operation_that_apples_gpu_lacks_runs_on_the_cpu_with_one_warning(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     backbone = OnMps(error)

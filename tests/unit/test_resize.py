@@ -1,4 +1,4 @@
-"""Sizes that the network takes, and resizing there and back."""
+"""The sizes that a network takes, and resizing to them and back."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_a_strip_that_would_not_fit_in_memory_is_refused() -> None:
         model_size(1, 1000, (480, 640))
 
 
-def test_frames_of_the_right_size_are_left_alone() -> None:
+def test_frames_of_the_right_size_are_unchanged() -> None:
     frames = torch.rand(2, 3, 16, 32)
     assert resize_frames(frames, (16, 32)) is frames
 
@@ -75,7 +75,7 @@ def test_bytes_and_floats_give_the_same_frame() -> None:
     torch.testing.assert_close(from_bytes, from_floats)
 
 
-def test_a_frame_is_not_changed_by_being_used() -> None:
+def test_resizing_does_not_change_the_frame() -> None:
     rgb = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
     before = rgb.copy()
     ToModelSize((16, 16))(rgb).zero_()
@@ -102,7 +102,7 @@ def test_frames_share_no_memory_with_each_other(size: tuple[int, int]) -> None:
     torch.testing.assert_close(kept, before)
 
 
-def test_disparity_returns_to_any_size() -> None:
+def test_disparity_is_resized_to_any_size() -> None:
     disparity = np.random.default_rng(0).random((3, 16, 16)).astype(np.float32)
     back = to_source_size(disparity, (7, 5))
     assert back.shape == (3, 7, 5)

@@ -1,4 +1,4 @@
-"""Cuts are found, motion and light are not taken for one, and a stream is split without loss."""
+"""Cuts are found, motion and light are not mistaken for one, and a stream is split without loss."""
 
 from itertools import pairwise
 
@@ -29,11 +29,11 @@ def pan(seed: int, frames: int, speed: int = 2) -> list[np.ndarray]:
 def zoom(seed: int, frames: int, step: float = 0.03) -> list[np.ndarray]:
     """Each frame shows a larger part of the picture than the one before."""
     whole = picture(seed)
-    found = []
+    frames = []
     for i in range(frames):
         rows, columns = ((np.arange(n) * (1 + step * i)).astype(int) for n in (HEIGHT, WIDTH))
-        found.append(whole[:, rows][:, :, columns])
-    return found
+        frames.append(whole[:, rows][:, :, columns])
+    return frames
 
 
 def cuts(frames: list[np.ndarray]) -> list[int]:
@@ -50,8 +50,8 @@ def test_a_cut_is_found_near_the_beginning_and_the_end(length: int) -> None:
     assert cuts(pan(1, 10) + pan(2, length)) == [10]
 
 
-def test_a_cut_within_one_place_is_found() -> None:
-    """The colours are the same; the camera stands elsewhere."""
+def test_a_cut_to_another_view_of_one_room_is_found() -> None:
+    """The colours are the same; the camera is elsewhere."""
     wide = pan(1, 300, speed=3)
     assert cuts(wide[:10] + wide[200:210]) == [10]
 
@@ -92,7 +92,7 @@ def test_one_spoilt_frame_is_no_cut() -> None:
 
 
 @pytest.mark.parametrize("gain", [0.3, 1.1])
-def test_a_light_that_is_switched_is_no_cut(gain: float) -> None:
+def test_switching_a_light_is_no_cut(gain: float) -> None:
     frames = pan(10, 20)
     assert cuts(frames[:10] + [np.clip(gain * rgb, 0, 1) for rgb in frames[10:]]) == []
     assert cuts([np.clip(gain * rgb, 0, 1) for rgb in frames[:10]] + frames[10:]) == []
@@ -105,7 +105,7 @@ def test_somebody_passing_close_to_the_camera_is_no_cut() -> None:
     assert cuts(frames) == []
 
 
-def test_noise_before_a_fixed_camera_is_no_cut() -> None:
+def test_noise_of_a_fixed_camera_is_no_cut() -> None:
     rng = np.random.default_rng(0)
     noisy = [np.clip(rgb + rng.normal(0, 0.08, rgb.shape), 0, 1) for rgb in pan(12, 30, speed=0)]
     assert cuts(noisy) == []
@@ -129,7 +129,7 @@ def test_a_cut_with_one_mixed_frame_is_one_cut() -> None:
     assert cuts([*first, mixed, *second]) == [11]
 
 
-def test_a_mixture_is_told_from_a_frame_of_its_own() -> None:
+def test_a_mixture_is_distinguished_from_a_third_frame() -> None:
     one, two, three = (Thumbnail(pan(seed, 1)[0]) for seed in range(3))
     mixed = Thumbnail(0.3 * pan(0, 1)[0] + 0.7 * pan(1, 1)[0])
     assert is_mixture(mixed, one, two)
@@ -137,14 +137,14 @@ def test_a_mixture_is_told_from_a_frame_of_its_own() -> None:
     assert not is_mixture(one, one, two)
 
 
-def test_frames_share_what_moved_and_nothing_by_chance() -> None:
+def test_moved_frames_share_much_and_unrelated_ones_nothing() -> None:
     moved = [Thumbnail(rgb) for rgb in pan(17, 3, speed=30)]
     assert min(shared(one, other) for one, other in pairwise(moved)) > 0.5
     others = [Thumbnail(pan(seed, 1)[0]) for seed in range(20, 26)]
     assert max(shared(one, other) for one, other in pairwise(others)) < 0.15
 
 
-def test_frames_come_in_order_as_soon_as_those_after_them_are_known() -> None:
+def test_frames_are_yielded_in_order_once_the_next_ones_are_known() -> None:
     taken = 0
 
     def source():

@@ -22,7 +22,7 @@ def scene(count: int, seed: int = 0, shape: tuple[int, ...] = (6, 8)) -> np.ndar
 def stitch(
     truth: np.ndarray, plan: list[Window], rule: StitchRule = RULES["default"], seed: int = 1
 ) -> tuple[np.ndarray, Stitcher]:
-    """Every window after the first sees the truth at a scale and shift of its own."""
+    """Every window after the first has the truth at its own scale and shift."""
     rng = np.random.default_rng(seed)
     stitcher, settled = Stitcher(rule), []
     for index, window in enumerate(plan):
@@ -51,7 +51,7 @@ def test_affine_windows_become_one_stream(case: tuple[int, int, int, str], seed:
     assert all(seam.trusted and seam.r2 > 0.999 for seam in stitcher.seams)
 
 
-def test_seams_say_where_and_how() -> None:
+def test_seams_state_their_frames_and_fit() -> None:
     truth = scene(23)
     stitcher = Stitcher()
     for window in windows(23, 9, 3):
@@ -67,7 +67,7 @@ def test_seams_say_where_and_how() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
-def test_errors_are_those_of_the_metric_with_what_was_applied(rule: StitchRule) -> None:
+def test_errors_are_those_of_the_metric_with_the_applied_scale(rule: StitchRule) -> None:
     """Good fits, one that is clipped and one that is refused, against the metric and against the mean itself."""
     truth, rough = scene(17), np.random.default_rng(3)
     stitcher = Stitcher(rule)
@@ -89,7 +89,7 @@ def test_errors_are_those_of_the_metric_with_what_was_applied(rule: StitchRule) 
     assert all(seam.trusted for seam in stitcher.seams) != rule.guarded
 
 
-def test_the_overlap_goes_linearly_from_old_to_new() -> None:
+def test_the_overlap_blends_linearly_from_old_to_new() -> None:
     flat = np.linspace(0.3, 0.6, 20, dtype=np.float32)
     first = np.broadcast_to(flat, (5, 20)).copy()
     second = first + np.float32(0.1) * np.where(np.arange(20) % 2, 1, -1).astype(np.float32)
@@ -104,7 +104,7 @@ def test_the_overlap_goes_linearly_from_old_to_new() -> None:
     np.testing.assert_allclose(joined[3:], aligned[3:], rtol=1e-5)
 
 
-def test_disparity_never_goes_below_zero() -> None:
+def test_disparity_is_never_below_zero() -> None:
     truth = scene(8)
     later = truth.copy()
     later[6:] -= 5
@@ -113,7 +113,7 @@ def test_disparity_never_goes_below_zero() -> None:
     assert stitcher.push(Window(3, 8, None), later[3:])[3:].max() == 0
 
 
-def test_a_clipped_scale_keeps_the_shift_that_was_fitted() -> None:
+def test_a_clipped_scale_keeps_the_fitted_shift() -> None:
     truth = scene(8)
     stitcher = Stitcher(RULES["demo"])
     stitcher.push(Window(0, 5, 3), truth[:5])
@@ -127,7 +127,7 @@ def noise(shape: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda seen: np.full_like(seen, 0.5), "no variance in the source"),
         (lambda seen: 1 - seen, "not positive"),
@@ -136,7 +136,7 @@ def noise(shape: tuple[int, ...]) -> np.ndarray:
         (lambda seen: np.where(seen > 0.5, np.nan, seen), "not finite"),
     ],
 )
-def test_a_fit_that_cannot_be_trusted_falls_back(spoil, said: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fit_that_cannot_be_trusted_falls_back(spoil, message: str, caplog: pytest.LogCaptureFixture) -> None:
     truth = scene(13)
     stitcher = Stitcher()
     stitcher.push(Window(0, 5, 4), truth[:5])
@@ -147,7 +147,7 @@ def test_a_fit_that_cannot_be_trusted_falls_back(spoil, said: str, caplog: pytes
     assert good.trusted
     assert not bad.trusted
     assert (bad.scale, bad.shift) == (good.scale, good.shift)
-    assert re.search(said, bad.note)
+    assert re.search(message, bad.note)
     assert "seam at frames 8 to 8" in caplog.text
 
 
@@ -161,7 +161,7 @@ def test_after_a_fallback_the_next_window_is_fitted_again() -> None:
     assert stitcher.seams[1].scale == pytest.approx(0.5, rel=1e-4)
 
 
-def test_only_the_coming_overlap_is_kept() -> None:
+def test_only_the_next_overlap_is_kept() -> None:
     stitcher = Stitcher()
     for window in windows(100, 20, 4):
         stitcher.push(window, scene(window.length))
@@ -185,7 +185,7 @@ def test_a_window_of_another_length_is_refused() -> None:
         Stitcher().push(Window(0, 5, None), scene(4))
 
 
-def test_rules_are_found_by_name() -> None:
+def test_rules_are_chosen_by_name() -> None:
     assert choose_rule("demo") is RULES["demo"]
     own = StitchRule("own", least_r2=0.9)
     assert choose_rule(own) is own
@@ -204,7 +204,7 @@ def test_a_new_shot_begins_at_its_own_scale() -> None:
     assert len(stitcher.seams) == 1
 
 
-def test_contrast_stays_along_a_chain_of_doubtful_overlaps() -> None:
+def test_contrast_is_kept_along_a_chain_of_noisy_overlaps() -> None:
     """Windows of one still scene, each with errors of its own: least squares fade it out, the default does not."""
     truth, rng = np.repeat(scene(1), 401, axis=0), np.random.default_rng(5)
     left = {}
@@ -241,10 +241,10 @@ def test_a_shot_states_how_far_its_scale_went(caplog: pytest.LogCaptureFixture) 
     assert shot.shift == pytest.approx((0, 0), abs=1e-4)
     assert shot.farthest == (24, 26)
     assert not shot.steady
-    (said,) = caplog.messages
-    assert "frames 0 to 28" in said
-    assert "2.14" in said
-    assert "frames 24 to 25" in said
+    (message,) = caplog.messages
+    assert "frames 0 to 28" in message
+    assert "2.14" in message
+    assert "frames 24 to 25" in message
 
 
 @pytest.mark.parametrize("factor", [1.02, 0.98])
@@ -254,13 +254,13 @@ def test_a_scale_that_wanders_little_is_steady(factor: float, caplog: pytest.Log
     assert caplog.messages == []
 
 
-def test_a_shrinking_scale_is_noticed_as_a_growing_one() -> None:
+def test_a_shrinking_scale_is_reported_like_a_growing_one() -> None:
     (shot,) = drifting(1 / 1.1).shots
     assert shot.scale == pytest.approx((1.1**-8, 1), rel=1e-4)
     assert not shot.steady
 
 
-def test_every_shot_is_stated_and_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_shot_is_listed_and_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
     truth, stitcher = scene(14), Stitcher()
     for start, factor in ((0, 2), (14, 1), (28, 3)):
         stitcher.push(Window(start, start + 5, start + 3), truth[:5])
@@ -274,7 +274,7 @@ def test_every_shot_is_stated_and_warned_of_once(caplog: pytest.LogCaptureFixtur
     assert [message.split(":")[0] for message in caplog.messages] == ["frames 0 to 10", "frames 28 to 38"]
 
 
-def test_an_unguarded_rule_that_applies_a_flat_fit_says_that_the_scale_is_gone(
+def test_an_unguarded_rule_that_applies_a_flat_fit_reports_the_lost_scale(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     truth, stitcher = scene(14), Stitcher(RULES["benchmark"])
@@ -286,7 +286,7 @@ def test_an_unguarded_rule_that_applies_a_flat_fit_says_that_the_scale_is_gone(
     assert "wandered to 0.00" in caplog.text
 
 
-def test_a_shot_of_one_window_has_the_scale_of_its_own() -> None:
+def test_a_shot_of_one_window_has_scale_one() -> None:
     stitcher = Stitcher()
     stitcher.push(Window(0, 5), scene(5))
     assert stitcher.shots == [Shot(0, 5)]

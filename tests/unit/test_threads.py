@@ -19,7 +19,7 @@ def wait_for(condition, seconds: float = 5) -> None:
         time.sleep(0.002)
 
 
-def test_ahead_gives_everything_in_order_from_another_thread() -> None:
+def test_ahead_yields_everything_in_order_from_another_thread() -> None:
     seen = set()
 
     def items() -> Iterator[int]:
@@ -46,7 +46,7 @@ def test_ahead_stays_within_its_depth() -> None:
         assert len(made) == 5
 
 
-def test_what_fails_ahead_is_raised_after_what_came_before() -> None:
+def test_a_failure_ahead_is_raised_after_the_items_before_it() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise ValueError("broken")
@@ -60,7 +60,7 @@ def test_what_fails_ahead_is_raised_after_what_came_before() -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 7])
-def test_leaving_early_stops_the_thread(depth: int) -> None:
+def test_closing_early_stops_the_thread(depth: int) -> None:
     def items() -> Iterator[int]:
         yield from range(10**9)
 
@@ -70,7 +70,7 @@ def test_leaving_early_stops_the_thread(depth: int) -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 3])
-def test_one_that_is_dropped_ends_its_thread_and_takes_no_more(depth: int) -> None:
+def test_dropping_ahead_ends_its_thread_and_reads_no_more(depth: int) -> None:
     taken = []
 
     def items() -> Iterator[int]:
@@ -88,7 +88,7 @@ def test_one_that_is_dropped_ends_its_thread_and_takes_no_more(depth: int) -> No
     assert len(taken) == depth + 2
 
 
-def test_a_source_that_gives_no_more_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_hangs_does_not_block_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "PATIENCE_S", 0.05)
     gate = Event()
 
@@ -103,8 +103,8 @@ def test_a_source_that_gives_no_more_does_not_hold_up_the_end(monkeypatch: pytes
     gate.set()
 
 
-def test_a_side_that_was_not_woken_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "LOOK_S", 0.01)
+def test_a_side_that_was_not_woken_checks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "POLL_S", 0.01)
     ahead = Ahead(iter(range(10**9)), depth=1)
     wait_for(lambda: len(ahead._queue._items) == 1)
     with ahead._queue._changed:  # held by another thread, as when the collector runs at the wrong moment
@@ -115,7 +115,7 @@ def test_a_side_that_was_not_woken_looks_by_itself(monkeypatch: pytest.MonkeyPat
     wait_for(lambda: not ahead._thread.is_alive())
 
 
-def test_python_leaves_while_a_thread_is_at_work() -> None:
+def test_python_exits_while_a_thread_is_at_work() -> None:
     code = (
         "import itertools, time; from dvd.threads import Ahead, Behind\n"
         "def items():\n"
@@ -128,7 +128,7 @@ def test_python_leaves_while_a_thread_is_at_work() -> None:
     assert (done.stdout, done.stderr) == ("0\n7\n", "")
 
 
-def test_behind_that_is_dropped_ends_its_thread() -> None:
+def test_dropping_behind_ends_its_thread() -> None:
     behind = Behind(lambda item: None, depth=1)
     thread = behind._thread
     del behind
@@ -136,7 +136,7 @@ def test_behind_that_is_dropped_ends_its_thread() -> None:
     assert not thread.is_alive()
 
 
-def test_ctrl_c_while_the_last_items_are_done_waits_for_the_one_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_during_finish_waits_for_the_item_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     started, gate, done = Event(), Event(), []
 
     def work(item: int) -> None:
@@ -168,7 +168,7 @@ def test_behind_does_everything_in_order_before_it_finishes() -> None:
     assert done == list(range(20))
 
 
-def test_behind_makes_the_giver_wait() -> None:
+def test_give_waits_while_the_queue_is_full() -> None:
     gate, done = Event(), []
 
     def work(item: int) -> None:
@@ -183,7 +183,7 @@ def test_behind_makes_the_giver_wait() -> None:
     assert done == [0, 1]
 
 
-def test_what_fails_behind_is_raised_to_the_giver_and_nothing_more_is_done() -> None:
+def test_a_failure_behind_is_raised_to_the_caller_and_nothing_more_is_done() -> None:
     done = []
 
     def work(item: int) -> None:
@@ -201,7 +201,7 @@ def test_what_fails_behind_is_raised_to_the_giver_and_nothing_more_is_done() -> 
     assert done == [0]
 
 
-def test_the_last_failure_behind_is_not_lost() -> None:
+def test_a_failure_of_the_last_item_is_raised_by_finish() -> None:
     def work(item: int) -> None:
         raise OSError("no space")
 
@@ -213,7 +213,7 @@ def test_the_last_failure_behind_is_not_lost() -> None:
         give_one()
 
 
-def test_an_error_of_the_giver_goes_before_one_behind() -> None:
+def test_an_error_of_the_caller_hides_one_behind() -> None:
     def work(item: int) -> None:
         raise OSError("no space")
 

@@ -1,4 +1,4 @@
-"""Every frame in a window, every seam overlapped, and nothing held that is not needed."""
+"""Every frame is in a window, neighbours overlap, and no frame is held longer than needed."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -46,7 +46,7 @@ def test_neighbours_share_at_least_the_overlap(case: tuple[int, int, int, Last])
 
 
 @given(plans)
-def test_a_window_comes_with_its_own_frames_and_little_is_read_ahead(case: tuple[int, int, int, Last]) -> None:
+def test_a_window_has_its_own_frames_and_little_is_read_ahead(case: tuple[int, int, int, Last]) -> None:
     count, window, overlap, last = case
     taken = 0
 
@@ -61,7 +61,7 @@ def test_a_window_comes_with_its_own_frames_and_little_is_read_ahead(case: tuple
         assert taken - planned.start <= 2 * window - overlap
 
 
-def test_no_frame_is_read_before_it_is_asked_for() -> None:
+def test_no_frame_is_read_before_the_first_window_is_taken() -> None:
     def frames() -> Iterator[int]:
         raise AssertionError("read too early")
         yield 0
@@ -74,7 +74,7 @@ def test_a_single_frame_is_one_window() -> None:
 
 
 @pytest.mark.parametrize(
-    ("window", "overlap", "said"),
+    ("window", "overlap", "message"),
     [
         (0, 1, "window is 0"),
         (-4, 1, "window is -4"),
@@ -83,8 +83,8 @@ def test_a_single_frame_is_one_window() -> None:
         (9, 12, "smaller overlap"),
     ],
 )
-def test_impossible_plans_are_refused_before_iteration(window: int, overlap: int, said: str) -> None:
-    with pytest.raises(OptionError, match=said):
+def test_impossible_plans_are_refused_before_iteration(window: int, overlap: int, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
         plan([], window, overlap)
 
 

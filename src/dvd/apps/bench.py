@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure every model; report one of several that cannot be measured, and return exit status 2 then."""
-    from dvd.evaluate.race import conditions
+    from dvd.evaluation.race import conditions
     from dvd.hardware import choose_device
 
     if args.repeats is not None and args.repeats < 1:
@@ -104,9 +104,9 @@ def _chosen(args: argparse.Namespace) -> tuple[str, ...]:
 
 def _measured(name: str, device: torch.device, args: argparse.Namespace) -> dict[str, Any]:
     """Return one model's results as plain values."""
-    from dvd.evaluate.speed import measure
-    from dvd.evaluate.stages import draw_clip
-    from dvd.evaluate.twins import weight_bytes
+    from dvd.evaluation.speed import measure
+    from dvd.evaluation.stages import draw_clip
+    from dvd.evaluation.twins import weight_bytes
 
     with hushed(), _memory_runs_out(name), tempfile.TemporaryDirectory(prefix="dvd-bench-") as folder:
         model = _open(name, device, args)
@@ -141,8 +141,8 @@ def _open(name: str, device: torch.device, args: argparse.Namespace) -> _Opened:
     import torch
 
     from dvd.backbones import registry
-    from dvd.evaluate.stages import RULE
-    from dvd.evaluate.twins import in_dtype, random_wan, wan_blueprint
+    from dvd.evaluation.stages import RULE
+    from dvd.evaluation.twins import in_dtype, random_wan, wan_blueprint
     from dvd.hardware import choose_dtype
     from dvd.memory import waiting_bytes
     from dvd.pipeline import DVD
@@ -248,7 +248,7 @@ def _head(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _lines(result: Mapping[str, Any]) -> Iterator[str]:
-    from dvd.evaluate.speed import StageTime
+    from dvd.evaluation.speed import StageTime
 
     for row in (StageTime(**values) for values in result["rows"]):
         spread = f"{row.spread:4.0%}" if len(row.times) > 1 else "    "

@@ -120,7 +120,7 @@ def _look_into(name: str) -> tuple[str, Backbone]:
     if entry is None or entry.folder is not None:
         return "here and complete", registry.load(name, "meta")
 
-    from dvd.evaluate.twins import wan_blueprint
+    from dvd.evaluation.twins import wan_blueprint
 
     state = "here" if registry.is_here(entry) else "not here, `dvd predict` would download it"
     return state, wan_blueprint(registry.card(name))

@@ -1,4 +1,4 @@
-"""`dvd models`: what can be loaded, what its licence allows, whether its weights are here."""
+"""`dvd models`: list the models by name, with their licences, and whether their weights are here."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`dvd models` takes no options."""
+    """Add nothing: `dvd models` takes no options."""
 
 
 def run(_: argparse.Namespace) -> int:
-    """Prints one line per named model, and how to use another."""
+    """Print one line per named model, and how to load another."""
     from dvd.backbones import registry
 
     rows = [("name", "weights", "licence", "")]

@@ -1,15 +1,15 @@
-"""What `dvd eval` shows of its results: tables in the console, files beside results.json, a comparison of two."""
+"""How `dvd eval` shows results: lines for the console, and tables and a page beside results.json."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dvd.evaluate.report.pictures import Frames
-    from dvd.evaluate.results import Results
+    from dvd.evaluation.methods.base import Method
+    from dvd.evaluation.report.snapshots import Snapshot
+    from dvd.evaluation.results import Results
 
 SHOWN = {
     "abs_rel": "AbsRel×100",
@@ -23,11 +23,20 @@ SHOWN = {
     "abs_rel_per_frame": "per frame×100",
     "wander": "wander",
 }
-"""The columns of the sequences on the terminal; results.json has every metric."""
+"""The metrics of a sequence that the console shows, with their heads; results.json has every metric."""
+
+
+def method_line(method: Method, conditions: dict[str, Any]) -> str:
+    """Write a method's description of itself in one line, and what decided how its windows are joined."""
+    values = {**method.describe(), "stitch from": conditions.get("stitch_from")}
+    values.pop("licence", None)
+    if isinstance(values.get("stitch"), dict):
+        values["stitch"] = values["stitch"]["name"]
+    return ", ".join(f"{name} {_text(value)}" for name, value in values.items() if value not in (None, "", [], {}))
 
 
 def sequence_lines(results: Results) -> Iterator[str]:
-    """Every data set with its sequences, the mean over them, and over the short and the long ones."""
+    """Write every data set with its sequences, and the means over all of them, the short and the long ones."""
     from dvd.stitch import MOST_WANDER
 
     names = [name for name in SHOWN if any(name in one.metrics for one in results.sequences)]
@@ -36,8 +45,8 @@ def sequence_lines(results: Results) -> Iterator[str]:
     timed = results.conditions.get("kind") not in ("prior", "saved predictions")
     yield f"{results.method:{width}}  frames  {'  '.join(map(_head, names))}{'  frames/s' * timed}"
     for dataset in results.datasets:
-        here = [one for one in results.sequences if one.dataset == dataset]
-        for one in here:
+        sequences = [one for one in results.sequences if one.dataset == dataset]
+        for one in sequences:
             if one.skipped is not None:
                 yield f"  {one.name:{width - 2}}  skipped: {one.skipped}"
                 continue
@@ -48,77 +57,70 @@ def sequence_lines(results: Results) -> Iterator[str]:
                 yield f"    the accumulated scale of its seams wanders from {min(scales):.2f} to {max(scales):.2f}"
             if one.cuts:
                 yield f"    scene cuts, where scale and shift begin anew: {', '.join(map(str, one.cuts))}"
-        counted = [one.frames for one in here if one.skipped is None]
-        for title, lengths in _parts(dataset, results.protocol):
-            frames = [count for count in counted if lengths is None or count in lengths]
-            if frames and (lengths is None or len(frames) < len(counted)):
-                yield f"{title:{width}}  {sum(frames):6}  {_cells(results.mean(dataset, lengths), names)}"
+        counted = [one.frames for one in sequences if one.skipped is None]
+        for name, part in results.parts.items():
+            frames = [count for count in counted if count in part.lengths]
+            if 0 < len(frames) < len(counted):
+                means = _cells(results.mean(dataset, part.lengths), names)
+                yield f"{f'{name}, {part.words}':{width}}  {sum(frames):6}  {means}"
+        if counted:
+            yield f"{dataset:{width}}  {sum(counted):6}  {_cells(results.mean(dataset), names)}"
     if len(results.datasets) > 1:
         frames = [one.frames for one in results.sequences if one.skipped is None]
         yield f"{'all sequences':{width}}  {sum(frames):6}  {_cells(results.mean(None), names)}"
 
 
-def tables_text(
-    results: Sequence[Results], form: str = "console", beside_published: bool = True, notes: bool = True
-) -> str:
-    """Every table that the results fill, in one form, with or without notes; in CSV one document with one head."""
-    from dataclasses import replace
+def print_reports(measured: Sequence[tuple[Path, Results]], folder: Path, notes: bool) -> None:
+    """Print the tables of results, given with their folders, and write tables and page into `folder`."""
+    from dvd.evaluation.report import snapshots
+    from dvd.evaluation.report.page import missing
+    from dvd.evaluation.report.table_forms import render_all
+    from dvd.evaluation.results import distinct
 
-    from dvd.evaluate.report.table_forms import render
-    from dvd.evaluate.report.tables import tables
-
-    made = tables(results, beside_published)
-    parts = [render(table if notes else replace(table, notes=()), form) for table in made]
-    if form == "csv":
-        return "".join(part if not i else part.partition("\n")[2] for i, part in enumerate(parts))
-    return "\n".join(parts)
+    results = distinct([each for _, each in measured])
+    folders = [path for path, _ in measured]
+    kept = (frame for path, each in zip(folders, results, strict=True) for frame in snapshots.load(path, each))
+    written = write_reports(results, folder, kept)
+    print(f"\n{render_all(results, notes=notes)}\nwrote {', '.join(map(str, written))}")
+    if message := missing():
+        print(message)
 
 
 def write_reports(
-    results: Sequence[Results], folder: Path, frames: Iterable[Frames] = (), beside_published: bool = True
+    results: Sequence[Results], folder: Path, snapshots: Iterable[Snapshot] = (), beside_published: bool = True
 ) -> list[Path]:
-    """tables.txt, tables.md, tables.tex, tables.csv and page.html in `folder`, each replaced whole.
+    """Write tables.txt, tables.md, tables.tex and tables.csv into `folder`, and page.html if its libraries are there.
 
-    OutputError where one cannot be written.
+    Each file is replaced as a whole. Raise OutputError if the disk refuses.
     """
-    from dvd.evaluate.report.page import page
-    from dvd.evaluate.report.table_forms import ENDINGS
+    from dvd.evaluation.report.page import missing, page
+    from dvd.evaluation.report.table_forms import ENDINGS, render_all
     from dvd.files import replacing
 
-    texts = {f"tables.{ending}": tables_text(results, form, beside_published) for form, ending in ENDINGS.items()}
-    texts["page.html"] = page(results, frames, beside_published)
+    texts = {f"tables.{ending}": render_all(results, form, beside_published) for form, ending in ENDINGS.items()}
+    if not missing():
+        texts["page.html"] = page(results, snapshots, beside_published)
     for name, text in texts.items():
         with replacing(folder / name) as file:
             file.write(text.encode())
     return [folder / name for name in texts]
 
 
-def comparison_text(a: Path, b: Path, metric: str = "abs_rel") -> str:
-    """Paired differences b − a of two results.json, for every data set that they share and for all together."""
-    from dvd.evaluate.report.compare import by_dataset, describe
-    from dvd.evaluate.report.labels import dataset_label
-    from dvd.evaluate.results import read
-
-    found = by_dataset(read(a), read(b), metric)
-    parts = [(dataset_label(name), describe(one, sequences=name != "all")) for name, one in found.items()]
-    return "\n".join(f"{name}\n{text}" for name, text in parts)
-
-
-def _parts(dataset: str, protocol: Mapping[str, object]) -> Iterator[tuple[str, range | None]]:
-    short, long = protocol.get("short"), protocol.get("long")
-    if isinstance(short, list | tuple):
-        yield f"short, {short[0]} to {short[1]} frames", range(short[0], short[1] + 1)
-    if isinstance(long, int):
-        yield f"long, from {long} frames", range(long, sys.maxsize)
-    yield dataset, None
+def _text(value: object) -> str:
+    """Write a size as 192x256, and each of several values once."""
+    if isinstance(value, list) and all(isinstance(entry, int) for entry in value):
+        return "x".join(map(str, value))
+    if isinstance(value, dict):
+        return " and ".join(f"{name} {entry}" for name, entry in value.items())
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _cells(metrics: dict[str, float], names: list[str]) -> str:
-    from dvd.evaluate.report.labels import label
+    from dvd.evaluation.report.labels import label
 
     return "  ".join(label(name).show(metrics.get(name)).rjust(len(_head(name))) for name in names)
 
 
 def _head(name: str) -> str:
-    """The head of a column, as wide as its values at least."""
+    """Return the head of a column, at least as wide as its values."""
     return SHOWN[name].rjust(5)

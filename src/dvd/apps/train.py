@@ -1,4 +1,4 @@
-"""`dvd train`: trains a model by a named recipe, resuming what is already there."""
+"""`dvd train`: trains a model by a named recipe, or resumes a run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `dvd train`; what they do not know is a field of the recipe."""
-    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a name that --list shows")
-    parser.add_argument("--list", action="store_true", help="the recipes, one line each")
-    parser.add_argument("--dry-run", action="store_true", help="the whole recipe, its parameters, data and memory")
+    """Add the options of `dvd train`; every other option is a field of the recipe."""
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a name from --list")
+    parser.add_argument("--list", action="store_true", help="show the recipes, one line each")
+    parser.add_argument("--dry-run", action="store_true", help="show the recipe, its parameters, data and memory")
     parser.add_argument("-o", "--output", type=Path, help="folder of the run (default: runs/RECIPE)")
-    parser.add_argument("--config", type=Path, help="a .toml or .json file of fields")
-    parser.add_argument("--processes", type=int, default=2, help="processes that render scenes")
-    parser.add_argument("--threads", type=int, help="processor threads of the training (default: all)")
+    parser.add_argument("--config", type=Path, help="a .toml or .json file with fields of the recipe")
+    parser.add_argument("--processes", type=int, default=2, help="processes that render scenes (default: 2)")
+    parser.add_argument("--threads", type=int, help="CPU threads for training (default: all)")
     parser.epilog = (
         "Any field of the recipe can be set as --field VALUE, by its dotted path or its end: --adapt.steps 100, --rank "
         "64, --data /datasets. Many GPUs: torchrun --nproc_per_node 8 -m dvd train RECIPE."
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains and says where the model is."""
+    """Train, and print where the model is."""
     if args.list:
         from dvd.train.recipes import RECIPES
 
@@ -48,17 +48,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def resolve(args: argparse.Namespace) -> Recipe:
-    """The recipe that the command line names, with the fields of --config, then those of the command line."""
+    """Return the recipe that the command line names, changed by --config and then by the fields given as options.
+
+    Raise OptionError for an unknown recipe or field, or a wrong value.
+    """
     from dvd.errors import OptionError, unknown
-    from dvd.train.configure import overlay, override, parse_fields, read_config
+    from dvd.train.config import overlay, override, parse_fields, read_config
     from dvd.train.recipes import RECIPES
 
     if args.recipe is None:
-        raise OptionError(f"which recipe? one of {', '.join(RECIPES)}; dvd train --list says what they are")
+        raise OptionError(f"which recipe? one of {', '.join(RECIPES)}; dvd train --list describes them")
     if args.recipe not in RECIPES:
-        # argparse takes the value of an unknown field before the recipe for the recipe.
-        first = "; the recipe comes first, then its fields" if set(args.fields) & set(RECIPES) else ""
-        raise OptionError(unknown("recipe", args.recipe, RECIPES) + first)
+        # If a field comes before the recipe, argparse takes its value for the recipe.
+        hint = "; the recipe comes first, then its fields" if set(args.fields) & set(RECIPES) else ""
+        raise OptionError(unknown("recipe", args.recipe, RECIPES) + hint)
     recipe = RECIPES[args.recipe]
     if args.config is not None:
         recipe = overlay(recipe, read_config(args.config))
@@ -80,6 +83,6 @@ def _train(recipe: Recipe, folder: Path, args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     model = train(recipe, folder, args.processes)
-    if os.environ.get("RANK", "0") == "0":  # torchrun's number of this process
+    if os.environ.get("RANK", "0") == "0":  # the number torchrun gives this process
         print(f"{model} holds the model; try it with: dvd predict CLIP -o OUT --model {model}")
     return 0

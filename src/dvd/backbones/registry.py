@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dvd.arguments import check_path
 from dvd.backbones.base import ModelCard
 from dvd.backbones.cards import card_of, read_config
 from dvd.backbones.hub import HubFile, cached, fetch
 from dvd.errors import ModelError, OptionError, unknown
+from dvd.plugins import Plugins
 
 if TYPE_CHECKING:
     import torch
@@ -23,17 +23,19 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """The folder of the models in the package, a folder each."""
 
-BACKBONES = {
-    "wan": "dvd.backbones.wan.backbone",
-    "generative": "dvd.backbones.wan.generative",
-    "mini": "dvd.backbones.mini",
-}
+BACKBONES: Plugins[Any] = Plugins(
+    "backbone",
+    {
+        "wan": "dvd.backbones.wan.backbone",
+        "generative": "dvd.backbones.wan.generative",
+        "mini": "dvd.backbones.mini",
+    },
+    group="dvd.backbones",
+)
 """Every kind of model, as a model folder's config.json gives it under "backbone", and its module.
 
 The module has `load(path, device, dtype) -> Backbone` and, if the kind can be trained, `trainable() -> Trainable`.
-Other packages add kinds through `register` or through entry points of the group `ENTRY_POINTS`.
 """
-ENTRY_POINTS = "dvd.backbones"
 
 WAN_VAE = HubFile("Wan-AI/Wan2.1-T2V-1.3B", "Wan2.1_VAE.pth", "Apache-2.0")
 DVD_LICENCE = "CC BY-NC 4.0 (no commercial use)"
@@ -64,30 +66,17 @@ ENTRIES = (
 )
 
 
-def register(kind: str, module: str) -> None:
-    """Make a kind of model known by the dotted name of its module, which is imported when it is needed."""
-    BACKBONES[kind] = module
+def register_backbone(kind: str, module: str) -> None:
+    """Add a kind of model by the dotted name of its module. Raise OptionError if the name is taken."""
+    BACKBONES.register(kind, module)
 
 
 def trainable(kind: str) -> Trainable:
-    """Return how a kind of model is trained. OptionError offers the nearest kinds."""
-    module = _module_of(kind)
-    if module is None:
-        raise OptionError(unknown("kind of model", kind, BACKBONES))
-    make = getattr(importlib.import_module(module), "trainable", None)
+    """Return how a kind of model is trained. Raise OptionError if it is unknown or cannot be trained."""
+    make = getattr(BACKBONES[kind], "trainable", None)
     if make is None:
-        raise OptionError(f"a model of kind {kind} cannot be trained; choose another kind, such as wan or mini")
+        raise OptionError(f"a backbone of kind {kind} cannot be trained; choose another, such as wan or mini")
     return cast("Trainable", make())
-
-
-def _module_of(kind: str) -> str | None:
-    """Return the module of a kind of model; other packages are searched for a kind that is not known yet."""
-    if kind not in BACKBONES:
-        from importlib.metadata import entry_points
-
-        for entry in entry_points(group=ENTRY_POINTS):
-            BACKBONES.setdefault(entry.name, entry.value)
-    return BACKBONES.get(kind)
 
 
 def names() -> list[str]:
@@ -118,7 +107,7 @@ def card(name_or_path: str | Path) -> ModelCard:
     entry, path = _locate(name_or_path)
     if path is None:
         return _card_of_release(entry)
-    _module_in(path)
+    _kind_in(path)
     return card_of(path, read_config(path))
 
 
@@ -139,8 +128,7 @@ def load(
     dtype = dtype or torch.float32
     entry, path = _locate(name_or_path)
     if path is not None:
-        module = importlib.import_module(_module_in(path))
-        return cast("Backbone", module.load(path, device, dtype))
+        return cast("Backbone", BACKBONES[_kind_in(path)].load(path, device, dtype))
 
     from dvd.backbones.wan import backbone
 
@@ -173,14 +161,13 @@ def _existing(text: str) -> Path:
     raise ModelError(_not_known(text))
 
 
-def _module_in(path: Path) -> str:
-    """Return the module of the kind that config.json names; Wan2.1, in any of its layouts, where it names none."""
+def _kind_in(path: Path) -> str:
+    """Return the kind that config.json gives; Wan2.1, in any of its layouts, where it gives none."""
     kind = str(read_config(path).get("backbone", "wan"))
-    module = _module_of(kind)
-    if module is None:
+    if kind not in BACKBONES:
         config = (path if path.is_dir() else path.parent) / "config.json"
         raise ModelError(f"{config}: {unknown('backbone', kind, BACKBONES)}")
-    return module
+    return kind
 
 
 def _not_known(name: str) -> str:

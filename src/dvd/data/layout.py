@@ -150,7 +150,7 @@ def why_none_in_range(depth_m: np.ndarray, layout: Layout, per_metre: float) -> 
         units for units in (1000, 100, 256, 5000, 1) if low <= float(np.median(values)) * per_metre / units <= high
     ]
     units = f"; is it stored in {likely[0]} units a metre, not {per_metre:g}?" if likely else ""
-    return f"has no depth in {low:g} … {high:g} m: its values are {values.min():.4g} … {values.max():.4g} m{units}"
+    return f"has no depth in {low:g} … {high:g} m: it is at {values.min():.4g} … {values.max():.4g} m{units}"
 
 
 def planar(distance_m: np.ndarray, focal: float) -> np.ndarray:

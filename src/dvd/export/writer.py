@@ -135,6 +135,7 @@ class Writer(ABC):
         self.resources = ExitStack()
         """Files to close when the writer is done, whether it succeeds or not."""
         self._in_shot = False
+        self._whole = False
         self._done = False
         self._kept = False
         self.check_installed()
@@ -196,6 +197,7 @@ class Writer(ABC):
             return
         with self._guarded():
             self.finish()
+            self._whole = True
             self._publish()
         self._done = self._kept = True
 
@@ -205,7 +207,7 @@ class Writer(ABC):
             return self._kept
         self._done = True
         try:
-            if self.frames and self.salvage():
+            if self._whole or (self.frames and self.salvage()):
                 self._publish()
                 self._kept = True
         finally:

@@ -1,4 +1,4 @@
-"""Where the camera stands, how long its lens is, and how it moves: a hand, a walk, a car, a drone, a tripod."""
+"""The camera: its lens, where it is and how it moves, and how it turns linear radiance into a photograph."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from dvd.scenes.scene import Stage
 from dvd.scenes.trace import CAMERA, kernel
 
 RATES = (4.0, 7.5, 15.0, 24.0, 30.0)
-"""Frames a second. The low ones are what a slow shutter, a skipped frame or a quick hand make of a window: its first
-frame and its last show different parts of a scene, at one scale."""
-MOVES = ("tripod", "hand", "walk", "pan", "car", "drone")
+"""Frames a second. At the low ones, as with skipped frames or a quick hand, the first and last frame of a window show
+different parts of a scene."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class CameraPath:
         return np.array([camera], CAMERA)[0]
 
 
-def lens(random: Random, height: int, width: int) -> np.ndarray:
-    """Intrinsics 3 3 float32 with a horizontal field of view of 35–100°, mostly 45–80°; square pixels, centred."""
+def draw_lens(random: Random, height: int, width: int) -> np.ndarray:
+    """Draw intrinsics 3 3 float32 with a horizontal field of view of 35–100°, mostly 45–80°; square pixels, centred."""
     degrees = random.uniform(45, 80) if random.random() < 0.75 else random.uniform(35, 100)
     focal = 0.5 * width / tan(radians(degrees) / 2)
     k = [[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1]]
@@ -47,7 +46,7 @@ def lens(random: Random, height: int, width: int) -> np.ndarray:
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """Camera-to-world 3 3: looks along azimuth `yaw`, raised by `pitch`, then rolled about its axis (radians)."""
+    """Return camera-to-world 3 3: along azimuth `yaw`, raised by `pitch`, then rolled about the axis (radians)."""
     cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
     forward = np.array([cy * cp, sy * cp, sp])
     right = np.array([sy, -cy, 0.0])
@@ -56,24 +55,15 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return np.stack([c * right + s * down, c * down - s * right, forward], 1)
 
 
-def wander(random: Random, times: np.ndarray, hertz: float) -> np.ndarray:
-    """T: smooth noise of about unit size, zero at the first frame: a sum of four slow sines."""
-    total = np.zeros_like(times)
-    for n in range(4):
-        w, phase = 2 * pi * hertz * random.uniform(0.4, 1.4) * (1 + 0.5 * n), random.uniform(0, 2 * pi)
-        total += (np.sin(w * times + phase) - np.sin(phase)) / (n + 1)
-    return total
-
-
-def place(random: Random, stage: Stage) -> tuple[np.ndarray, float, float, float]:
-    """A position 3 and yaw, pitch, roll for one view: towards a point of interest, along the road, or anywhere."""
+def draw_pose(random: Random, stage: Stage) -> tuple[np.ndarray, float, float, float]:
+    """Draw a position 3 and yaw, pitch, roll: towards a point of interest, along the road, or anywhere."""
     at = np.array([random.uniform(lo, hi) for lo, hi in zip(stage.low, stage.high, strict=True)])
     roll = radians(random.gauss(0, 3) if random.random() < 0.75 else random.uniform(-15, 15))
     if stage.heading is not None and random.random() < 0.7:
         side = 0.0 if random.random() < 0.7 else pi
         return at, stage.heading + side + radians(random.gauss(0, 14)), radians(random.uniform(-9, 4)), roll * 0.5
     if stage.focus and random.random() < (0.75 if stage.walking else 0.95):
-        # In a room the farther of two: a camera rarely stands right before what it films.
+        # In a room the farther of two: people rarely film from right before a thing.
         some = random.choices(stage.focus, k=2 if stage.walking else 1)
         target = max(some, key=lambda point: float(np.linalg.norm(at - point)))
         dx, dy, dz = (t - a for t, a in zip(target, at, strict=True))
@@ -83,62 +73,113 @@ def place(random: Random, stage: Stage) -> tuple[np.ndarray, float, float, float
     return at, inward + random.gauss(0, 0.9), radians(random.uniform(-35, 12)), roll
 
 
+@dataclass
+class Course:
+    """A camera path while it is drawn: times T in s, positions T 3 in m, angles T in rad; `ahead`: first heading."""
+
+    random: Random
+    times: np.ndarray
+    seconds: float
+    ahead: np.ndarray
+    position: np.ndarray
+    yaw: np.ndarray
+    pitch: np.ndarray
+    roll: np.ndarray
+
+    def waver(self, hertz: float) -> np.ndarray:
+        """Draw T values of smooth noise of about unit size, zero at the first frame: a sum of four slow sines."""
+        total = np.zeros_like(self.times)
+        for n in range(4):
+            w = 2 * pi * hertz * self.random.uniform(0.4, 1.4) * (1 + 0.5 * n)
+            phase = self.random.uniform(0, 2 * pi)
+            total += (np.sin(w * self.times + phase) - np.sin(phase)) / (n + 1)
+        return total
+
+    def turn(self, farthest: float, fastest: float) -> np.ndarray:
+        """Draw T angles of an even turn: by up to `farthest` degrees in all, at up to `fastest` a second."""
+        speed = self.random.uniform(-1, 1) * min(farthest / self.seconds, fastest)
+        return radians(speed) * self.times
+
+    def shift(self, velocity: np.ndarray) -> None:
+        """Move evenly, at a velocity in m/s."""
+        self.position = self.position + self.times[:, None] * velocity
+
+
+def _stay(course: Course) -> None:
+    """A tripod."""
+
+
+def _shake(course: Course) -> None:
+    """A hand."""
+    shake, turn = course.random.uniform(0.005, 0.08), radians(0.3 * 27 ** course.random.random())
+    course.position = course.position + np.stack([shake * course.waver(0.7) for _ in range(3)], 1)
+    course.yaw = course.yaw + turn * course.waver(0.8)
+    course.pitch = course.pitch + turn * course.waver(0.9)
+    course.roll = course.roll + 0.6 * turn * course.waver(0.8)
+
+
+def _walk(course: Course) -> None:
+    _shake(course)
+    r, ahead = course.random, course.ahead
+    speed = min(r.uniform(0.3, 1.5), 3 / course.seconds) * r.choice((1, 1, 1, -1))
+    aside = r.uniform(-0.5, 0.5)
+    step = np.array([ahead[0] - aside * ahead[1], ahead[1] + aside * ahead[0], 0.0])
+    course.position = course.position + speed * course.times[:, None] * step
+    course.position[:, 2] += r.uniform(0.0, 0.03) * np.sin(2 * pi * 1.8 * course.times)
+
+
+def _pan(course: Course) -> None:
+    _shake(course)
+    course.yaw = course.yaw + course.turn(120, 60)
+    course.pitch = course.pitch + course.turn(30, 15)
+    slide = np.array([course.random.uniform(-0.4, 0.4) for _ in range(3)])
+    course.shift(slide * np.array([1, 1, 0.4]) / max(1.0, course.seconds / 3))
+
+
+def _drive(course: Course) -> None:
+    r = course.random
+    speed = min(r.uniform(2.0, 14.0), 40 / course.seconds)
+    course.position = course.position + speed * course.times[:, None] * course.ahead
+    course.yaw = course.yaw + radians(r.uniform(-6, 6)) * course.times
+    course.pitch = course.pitch + radians(0.25) * course.waver(1.5)
+
+
+def _fly(course: Course) -> None:
+    r = course.random
+    drift = np.array([r.uniform(-3, 3), r.uniform(-3, 3), r.uniform(-0.3, 0.8)])
+    course.shift(drift / max(1.0, course.seconds / 3))
+    course.yaw = course.yaw + radians(r.uniform(-20, 20)) * course.times
+    course.roll = course.roll + radians(1.5) * course.waver(0.5)
+
+
+MOVES = {"tripod": _stay, "hand": _shake, "walk": _walk, "pan": _pan, "car": _drive, "drone": _fly}
+
+
 def draw_path(random: Random, stage: Stage, frames: int, height: int, width: int) -> CameraPath:
-    """A camera path through a scene; one frame is one view at time 0."""
-    intrinsics = lens(random, height, width)
-    at, yaw, pitch, roll = place(random, stage)
+    """Draw a camera path through a scene; one frame is always a tripod's."""
+    intrinsics = draw_lens(random, height, width)
+    position, yaw, pitch, roll = draw_pose(random, stage)
     times = np.arange(frames) / random.choice(RATES)
     seconds = max(float(times[-1]), 1 / max(RATES))
     start = random.uniform(0.0, 1.0)
-    move = "tripod" if frames == 1 else _move(random, stage)
-    position = np.repeat(at[None], frames, 0)
-    yaws, pitches, rolls = (np.full(frames, angle) for angle in (yaw, pitch, roll))
+    move = "tripod" if frames == 1 else _draw_move(random, stage)
     ahead = np.array([np.cos(yaw), np.sin(yaw), 0.0])
-    if move in ("hand", "walk", "pan"):
-        shake, turn = random.uniform(0.005, 0.08), radians(0.3 * 27 ** random.random())
-        position = position + np.stack([shake * wander(random, times, 0.7) for _ in range(3)], 1)
-        yaws, pitches = yaws + turn * wander(random, times, 0.8), pitches + turn * wander(random, times, 0.9)
-        rolls = rolls + 0.6 * turn * wander(random, times, 0.8)
-    if move == "walk":
-        speed = min(random.uniform(0.3, 1.5), 3 / seconds) * random.choice((1, 1, 1, -1))
-        aside = random.uniform(-0.5, 0.5)
-        step = np.array([ahead[0] - aside * ahead[1], ahead[1] + aside * ahead[0], 0.0])
-        position = position + speed * times[:, None] * step
-        position[:, 2] += random.uniform(0.0, 0.03) * np.sin(2 * pi * 1.8 * times)
-    elif move == "pan":
-        yaws = yaws + _turn(random, 120, 60, seconds) * times
-        pitches = pitches + _turn(random, 30, 15, seconds) * times
-        slide = np.array([random.uniform(-0.4, 0.4) for _ in range(3)]) * np.array([1, 1, 0.4]) / max(1.0, seconds / 3)
-        position = position + times[:, None] * slide
-    elif move == "car":
-        speed = min(random.uniform(2.0, 14.0), 40 / seconds)
-        position = position + speed * times[:, None] * ahead
-        yaws = yaws + radians(random.uniform(-6, 6)) * times
-        pitches = pitches + radians(0.25) * wander(random, times, 1.5)
-    elif move == "drone":
-        drift = np.array([random.uniform(-3, 3), random.uniform(-3, 3), random.uniform(-0.3, 0.8)])
-        drift = drift / max(1.0, seconds / 3)
-        position = position + times[:, None] * drift
-        yaws = yaws + radians(random.uniform(-20, 20)) * times
-        rolls = rolls + radians(1.5) * wander(random, times, 0.5)
+    angles = (np.full(frames, angle) for angle in (yaw, pitch, roll))
+    course = Course(random, times, seconds, ahead, np.repeat(position[None], frames, 0), *angles)
+    MOVES[move](course)
     poses = np.tile(np.eye(4), (frames, 1, 1))
     for n in range(frames):
-        poses[n, :3, :3] = rotation(yaws[n], pitches[n], rolls[n])
-    poses[:, :3, 3] = position
+        poses[n, :3, :3] = rotation(course.yaw[n], course.pitch[n], course.roll[n])
+    poses[:, :3, 3] = course.position
     return CameraPath(intrinsics, poses, times + start, move)
 
 
-def _turn(random: Random, farthest: float, fastest: float, seconds: float) -> float:
-    """Radians a second of an even turn: by up to `farthest` degrees in all, at up to `fastest` a second."""
-    return radians(random.uniform(-1, 1) * min(farthest / seconds, fastest))
-
-
-def _move(random: Random, stage: Stage) -> str:
+def _draw_move(random: Random, stage: Stage) -> str:
     outdoors = stage.heading is not None
     weights = (0.15, 0.2, 0.1, 0.1, 0.35, 0.1) if outdoors else (0.1, 0.3, 0.3, 0.3, 0.0, 0.0)
     if not stage.walking:
         weights = (0.2, 0.6, 0.0, 0.2, 0.0, 0.0)
-    return random.choices(MOVES, weights)[0]
+    return random.choices(list(MOVES), weights)[0]
 
 
 @dataclass(frozen=True)
@@ -146,8 +187,8 @@ class Look:
     """One camera's processing, constant over a clip.
 
     `gain` multiplies linear light; `balance` is per channel; `blur` is a Gaussian's sigma across and down in pixels
-    (unequal for the smear of a moving camera); `noise` and
-    `shot` are sigmas of 8-bit-scaled read and square-root noise in [0, 1]; `quality` 0 means no JPEG.
+    (unequal for the smear of a moving camera); `noise` and `shot` are sigmas of 8-bit-scaled read and square-root noise
+    in [0, 1]; `quality` 0 means no JPEG.
     """
 
     gain: float
@@ -163,7 +204,7 @@ class Look:
 
 
 def draw_look(random: Random, radiance: np.ndarray) -> Look:
-    """A random camera, exposed for the first frame's radiance H W 3."""
+    """Draw a camera's processing, exposed for the first frame's radiance H W 3."""
     luminance = radiance.mean(2)
     middle = float(np.exp(np.log(luminance + 1e-3).mean()))
     bright = float(np.quantile(luminance[::2, ::2], 0.97))
@@ -189,7 +230,7 @@ def draw_look(random: Random, radiance: np.ndarray) -> Look:
 
 
 def develop(look: Look, radiance: np.ndarray, grain: np.random.Generator) -> np.ndarray:
-    """H W 3 float32 linear radiance → H W 3 uint8; the same generator state gives the same bits."""
+    """Turn linear radiance H W 3 float32 into H W 3 uint8; the same generator state gives the same bits."""
     height, width, _ = radiance.shape
     noise = grain.standard_normal((height, width, 3), np.float32)
     if max(look.blur) > 0.0:

@@ -1,16 +1,16 @@
-"""A run's history as one picture: a panel for every quantity, a colour for every phase."""
+"""The history of a training run as one picture: a panel for every quantity, a colour for every phase."""
 
 from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dvd import plots
 from dvd.train.tracking import VALIDATION, read_history
 
 if TYPE_CHECKING:
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_COLOURS = ("#2563b0", "#d1641f", "#2f8f4e", "#8a4fb3", "#a8871b", "#b3365c")
 _POINTS = 1500
-"""So many points of a curve are drawn; more than there are pixels would only take time."""
+"""The most points of a curve that are drawn; more than there are pixels would only take time."""
 _FEW = 10
-"""Fewer points than this are marked: one alone would not be seen."""
+"""Fewer points than this are marked, because a single one would not be seen."""
 _LOWEST_RATIO = 3.0
-"""A curve that spans less than this factor reads better on a linear axis."""
+"""A curve that spans less than this factor is drawn on a linear axis."""
+_PANEL = (260, 175)
+"""Width and height of a panel in points."""
 
 
 def draw(history: str | Path, path: str | Path) -> None:
-    """Draws the numbers of a `history.jsonl` into a PNG at `path`, replacing it whole.
+    """Draw the numbers of a `history.jsonl` into a PNG at `path`, replacing the file as a whole.
 
-    Terms of the loss and the gradient norm are logarithmic where they span more than a factor of three. A failure is
-    logged and never raised: no training is to die of its picture.
+    Terms of the loss and the gradient norm are logarithmic if they span more than a factor of three. A failure is
+    logged and not raised, so that it does not stop the training.
     """
     try:
         _draw(read_history(history), Path(path))
@@ -40,55 +41,45 @@ def draw(history: str | Path, path: str | Path) -> None:
 
 
 def _draw(lines: Sequence[dict[str, Any]], path: Path) -> None:
-    # The object-oriented interface: pyplot would choose a window system and keep every figure alive.
-    from matplotlib.figure import Figure
-
     names = _quantities(lines)
     if not names:
         return
     phases = _phases(lines)
-    columns = min(4, max(math.ceil(math.sqrt(len(names))), 1))
+    columns = min(4, math.ceil(math.sqrt(len(names))))
     rows = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(4.2 * columns, 2.7 * rows + 0.5), dpi=100, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for panel, name in zip(grid.flat, names, strict=False):
+    figure, panels = plots.new_figure(_PANEL[0] * columns, _PANEL[1] * rows + 30, rows, columns)
+    for panel, name in zip(panels, names, strict=False):
         _panel(panel, name, lines, phases)
-    for panel in list(grid.flat)[len(names) :]:
+    for panel in panels[len(names) :]:
         panel.remove()
-    handles = {
-        label: each for panel in figure.axes for each, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
-    shown = [phase for phase in phases if phase in handles]
-    figure.legend([handles[each] for each in shown], shown, loc="outside upper center", ncols=6, frameon=False)
-    figure.supxlabel("step of the run", fontsize=9)
-    part = path.with_name(f"{path.stem}.part.png")
-    figure.savefig(part)
-    os.replace(part, path)
+    figure.supxlabel("training step", fontsize=plots.LABEL_SIZE, color=plots.SOFT)
+    plots.add_legend(figure, list(phases))
+    plots.save_png(figure, path)
 
 
 def _quantities(lines: Sequence[dict[str, Any]]) -> list[str]:
-    """Names of all numbers: held-out metrics first, then the loss, then the rest."""
-    # A term that is nothing throughout, such as the temporal one of images, has nothing to show.
+    """Return the names of all numbers: held-out metrics first, then the loss, then the rest."""
+    # A term that is zero throughout, such as the temporal one of images, is not shown.
     names = dict.fromkeys(name for line in lines for name, value in line.items() if value)
     names = {name: None for name in names if name not in ("step", "phase")}
     rest = ("rate", "grad_norm", "samples_per_s")
 
-    def place(name: str) -> int:
+    def rank(name: str) -> int:
         if name.startswith(VALIDATION):
             return 0
         return 2 + rest.index(name) if name in rest else 1
 
-    return sorted(names, key=lambda name: (place(name), not name.endswith("loss")))
+    return sorted(names, key=lambda name: (rank(name), not name.endswith("loss")))
 
 
 def _phases(lines: Sequence[dict[str, Any]]) -> dict[str, tuple[int, str]]:
-    """Every phase's first step on an axis on which phases follow each other, and its colour."""
+    """Return each phase's first step, on an axis on which phases follow each other, and its colour."""
     ends: dict[str, int] = {}
     for line in lines:
         ends[line["phase"]] = max(ends.get(line["phase"], 0), line["step"] + 1)
     phases, start = {}, 0
     for index, (phase, end) in enumerate(ends.items()):
-        phases[phase] = (start, _COLOURS[index % len(_COLOURS)])
+        phases[phase] = (start, plots.COLOURS[index % len(plots.COLOURS)])
         start += end
     return phases
 
@@ -118,27 +109,24 @@ def _panel(panel: Axes, name: str, lines: Sequence[dict[str, Any]], phases: dict
 
 
 def _finish(panel: Axes, name: str, values: np.ndarray, last: float, linear: bool) -> None:
-    panel.set_title(f"{name}   {last:.4g}" if math.isfinite(last) else name, fontsize=10, loc="left")
-    panel.grid(alpha=0.25, linewidth=0.6)
-    panel.tick_params(labelsize=8)
-    panel.spines[["top", "right"]].set_visible(False)
+    plots.set_title(panel, f"{name}   {last:.4g}" if math.isfinite(last) else name)
     positive = values[values > 0]
     if not linear and name != "rate" and positive.size and positive.max() > _LOWEST_RATIO * positive.min():
-        _logarithmic(panel, positive.max() / positive.min())
+        _set_log_scale(panel, positive.max() / positive.min())
 
 
-def _logarithmic(panel: Axes, ratio: float) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5, over many decades at 1 alone."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def _set_log_scale(panel: Axes, ratio: float) -> None:
+    """Make the vertical axis logarithmic with plain numbers at 1, 2 and 5, over many decades at 1 alone."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     panel.set_yscale("log")
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < 200 else (1,)))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.yaxis.set_minor_locator(NullLocator())
 
 
 def _smoothed(values: np.ndarray) -> np.ndarray:
-    """An exponential mean over about a fiftieth of the curve, without the start's pull."""
+    """Return an exponential mean over about a fiftieth of the curve, without bias towards its start."""
     keep = 1 - 1 / max(len(values) / 50, 1)
     smooth, mean, weight = np.empty_like(values), 0.0, 0.0
     for index, value in enumerate(values):

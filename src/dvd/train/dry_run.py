@@ -10,7 +10,7 @@ from torch import nn
 
 from dvd.errors import DVDError, InputError
 from dvd.memory import GIB, encoding_bytes, kept_by_transformer, kept_by_vae, training_bytes
-from dvd.train.configure import flat
+from dvd.train.config import flat
 from dvd.train.engine import precision
 from dvd.train.mixture import samples_per_step
 from dvd.train.networks import Networks, outline

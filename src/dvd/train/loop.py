@@ -30,7 +30,7 @@ from dvd.files import Claim, replacing, writing
 from dvd.train import curves, export
 from dvd.train.cache import refuse_other_vae
 from dvd.train.checkpoints import about_result, load_result, save_result
-from dvd.train.configure import describe, differences
+from dvd.train.config import describe, differences
 from dvd.train.engine import Engine, fit, open_engine
 from dvd.train.mixture import Batch, Mixer, Share, Skipped
 from dvd.train.networks import Networks, build, refuse_unfit_weights

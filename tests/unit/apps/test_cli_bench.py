@@ -71,7 +71,7 @@ def test_a_clip_that_is_too_short_is_named(capsys, tmp_path) -> None:
 
 def test_a_machine_that_is_too_small_is_refused_before_it_is_filled(capsys, monkeypatch) -> None:
     monkeypatch.setattr("dvd.hardware.available_memory", lambda device: 2 * 10**9)
-    monkeypatch.setattr("dvd.evaluate.twins.random_wan", lambda *given: pytest.fail("it was built"))
+    monkeypatch.setattr("dvd.evaluation.twins.random_wan", lambda *given: pytest.fail("it was built"))
     assert cli.main(["bench", "--model", "wan-1.3b", "--device", "cpu", "--dtype", "float32"]) == 2
     message = capsys.readouterr().err
     assert "wan-1.3b needs about 12 GB of memory and 2.0 GB are free" in message
@@ -91,7 +91,7 @@ def test_running_out_of_memory_is_one_line(capsys, monkeypatch) -> None:
     def fails(*given: object, **more: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
-    monkeypatch.setattr("dvd.evaluate.speed.measure", fails)
+    monkeypatch.setattr("dvd.evaluation.speed.measure", fails)
     assert cli.main(["bench", *GOLDEN_RUN]) == 2
     assert "memory ran out while" in capsys.readouterr().err
 

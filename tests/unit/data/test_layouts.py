@@ -17,7 +17,7 @@ from dvd.data.layout import planar
 from dvd.data.layouts import LAYOUTS, LayoutSource, open_source
 from dvd.data.sources import BadSample
 from dvd.errors import InputError, OptionError
-from dvd.evaluate.sequences import open_sequences
+from dvd.evaluation.sequences import open_sequences
 
 SIZE = (24, 32)
 LABELLED = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "labelled"
@@ -443,7 +443,7 @@ def test_sizes_that_differ_are_named(tmp_path: Path) -> None:
 def test_depth_in_other_units_is_suspected(tmp_path: Path) -> None:
     error = bad(open_source("rgbd", rgbd(tmp_path), per_metre=1))
     assert error.where.endswith("kitchen/depth/00000.png")
-    assert error.why.startswith("has no depth in 0.001 … 80 m: its values are 1000 … 1000 m")
+    assert error.why.startswith("has no depth in 0.001 … 80 m: it is at 1000 … 1000 m")
     assert error.why.endswith("is it stored in 1000 units a metre, not 1?")
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,7 @@ from dvd.train.feeds import open_one
 from PIL import Image
 
 from dvd.apps.cli import main
-from dvd.data import Framing, Layout, Patterns, layouts, register_layout
-from dvd.data.formats import read_npy
+from dvd.data import Layout, layouts, register_layout
 from dvd.errors import OptionError
 from dvd.train.recipes import RECIPES
 from dvd.train.settings import SourceSettings
@@ -38,24 +38,15 @@ TOY = Layout(
     source="this test",
 )
 """
+"""A module of another package."""
 
 
 @pytest.fixture
 def toy() -> Iterator[Layout]:
     """Register the toy data set for one test."""
-    layout = Layout(
-        name="toy",
-        summary="five frames of a ramp",
-        paths=Patterns(rgb="{scene}/{frame}.png", depth="{scene}/{frame}.npy", scene="{scene}", sequence="{scene}"),
-        example=("ramp/0.png", "ramp/0.npy"),
-        read=read_npy,
-        per_metre=2,
-        range_m=(0.1, 10.0),
-        outside="uncounted",
-        framing=Framing(crop=(16, 24)),
-        licence="public domain",
-        source="this test",
-    )
+    module: dict[str, Any] = {}
+    exec(PLUGIN, module)
+    layout = module["TOY"]
     register_layout(layout)
     yield layout
     del layouts.LAYOUTS._things["toy"]
@@ -85,7 +76,7 @@ def test_it_is_evaluated(root: Path, tmp_path: Path) -> None:
     assert main(["eval", f"toy={root}", "--model", "row", "-o", str(tmp_path / "out")]) == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     [sequence] = results["sequences"]
-    assert (sequence["dataset"], sequence["sequence"], sequence["frames"]) == ("toy", "ramp", 5)
+    assert (sequence["dataset"], sequence["name"], sequence["frames"]) == ("toy", "ramp", 5)
     assert 0 < sequence["metrics"]["abs_rel"] < 0.2, "disparity is nearly linear in the row"
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -111,10 +110,10 @@ def test_a_name_is_given_to_one_format_only() -> None:
 
 
 @pytest.mark.usefixtures("only_built_in")
-def test_formats_of_installed_packages_are_found(
+def test_a_broken_format_of_another_package_is_left_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def entry_points(group: str) -> list[Any]:
+    def entry_points(group: str) -> list[metadata.EntryPoint]:
         assert group == "dvd.formats"
         made = [("means", f"{__name__}:MeansWriter"), ("npz", "no.such:Writer"), ("lost", "no.such:Writer")]
         return [metadata.EntryPoint(name, value, group) for name, value in made]

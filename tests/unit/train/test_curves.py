@@ -1,4 +1,4 @@
-"""The picture of a run shows every quantity, in every phase's colour, and never stops a training."""
+"""The picture of a run shows every quantity in every phase's colour, and does not stop a training."""
 
 import logging
 from pathlib import Path
@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("matplotlib", reason="the train extra is not installed")
+pytest.importorskip("matplotlib", reason="the eval extra is not installed")
 
+from dvd.plots import COLOURS
 from dvd.train import curves
 from dvd.train.tracking import History, read_history
 
@@ -33,7 +34,7 @@ def coloured(path: Path, colour: str) -> int:
 def test_every_phase_is_drawn_in_its_colour(history: Path, tmp_path: Path) -> None:
     path = tmp_path / "curves.png"
     curves.draw(history, path)
-    assert [coloured(path, each) > 100 for each in curves._COLOURS[:3]] == [True, True, False]
+    assert [coloured(path, each) > 100 for each in COLOURS[:3]] == [True, True, False]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["curves.png", "history.jsonl"]
 
 
@@ -61,10 +62,10 @@ def test_an_empty_history_draws_nothing(tmp_path: Path) -> None:
 def test_a_history_of_nulls_and_one_step_is_drawn(tmp_path: Path) -> None:
     History(tmp_path / "history.jsonl").add(step=0, phase="adapt", video_point=1.0, grad_norm=float("nan"))
     curves.draw(tmp_path / "history.jsonl", tmp_path / "curves.png")
-    assert coloured(tmp_path / "curves.png", curves._COLOURS[0]) > 10
+    assert coloured(tmp_path / "curves.png", COLOURS[0]) > 10
 
 
 def test_a_failure_is_logged_and_not_raised(history: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "dvd.train.curves"):
-        curves.draw(history, tmp_path / "no" / "such" / "folder.png")
+        curves.draw(history, history / "curves.png")
     assert "could not be drawn" in caplog.text

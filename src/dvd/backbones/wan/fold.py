@@ -1,4 +1,4 @@
-"""Bakes timestep and zero text into a plain vision transformer: the same numbers, without the parts that are constant.
+"""Bake timestep and zero text into a plain vision transformer: the same numbers, without the constant parts.
 
 Every modulation is constant at a fixed timestep: shift and scale move into the product after the norm, the gate into
 the product before the sum. Cross-attention to equal tokens is a constant vector and joins a bias. Queries, keys and
@@ -28,9 +28,9 @@ from dvd.errors import ModelError
 
 @torch.no_grad()
 def fold(transformer: WanTransformer, timestep: float) -> FoldedTransformer:
-    """The transformer at `timestep` = 1000 τ and under the zero context, for inference alone.
+    """Return the transformer at `timestep` = 1000 τ and with the zero context, for inference alone.
 
-    Adapters must be merged before (ModelError). The result has weights, dtype and device of its own.
+    The result shares no weights with `transformer`. Raise ModelError for adapters that are not merged.
     """
     time, modulation = transformer.time_conditioning(timestep)
     text = transformer.embed_text(None)
@@ -39,7 +39,7 @@ def fold(transformer: WanTransformer, timestep: float) -> FoldedTransformer:
 
 
 class FoldedTransformer(nn.Module):
-    """Latent `B C T H W` → prediction `B out_dim T H W` at the timestep that `fold` was given."""
+    """Latent `B C T H W` → prediction `B out_dim T H W` at the timestep of `fold`."""
 
     def __init__(self, transformer: WanTransformer, blocks: list[FoldedBlock], time: Tensor) -> None:
         super().__init__()
@@ -106,13 +106,13 @@ class FoldedBlock(nn.Module):
 
 
 def _after_norm(linear: nn.Module, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """W (x · (1 + scale) + shift) + b as one product of x."""
+    """Return weight and bias that turn W (x · (1 + scale) + shift) + b into one product of x."""
     weight, bias = _plain(linear)
     return weight * (1 + scale), bias + weight @ shift
 
 
 def _before_sum(linear: nn.Module, gate: Tensor) -> tuple[Tensor, Tensor]:
-    """gate · (W x + b) as one product of x."""
+    """Return weight and bias that turn gate · (W x + b) into one product of x."""
     weight, bias = _plain(linear)
     return weight * gate.unsqueeze(1), bias * gate
 
@@ -124,12 +124,12 @@ def _plain(linear: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def _wide(x: Tensor) -> Tensor:
-    """In float64 where the device has it."""
+    """Convert to float64, or to float32 on Apple's GPU, which has no float64."""
     return x.to(torch.float32 if x.device.type == "mps" else torch.float64)
 
 
 def _linear(weight: Tensor, bias: Tensor, like: Tensor) -> nn.Linear:
-    """A frozen product with these weights, in the dtype and on the device of `like`."""
+    """Return a frozen linear layer with these weights, in the dtype and on the device of `like`."""
     linear = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     linear.weight = nn.Parameter(weight.to(like.dtype, copy=True), requires_grad=False)
     linear.bias = nn.Parameter(bias.to(like.dtype, copy=True), requires_grad=False)
@@ -137,5 +137,5 @@ def _linear(weight: Tensor, bias: Tensor, like: Tensor) -> nn.Linear:
 
 
 def _halves_of_pairs(dim: int, heads: int) -> Tensor:
-    """The order of channels that puts the first of every rotary pair of a head before all the second ones."""
+    """Return the order of channels in which a head has first all first, then all second halves of rotary pairs."""
     return torch.arange(dim).view(heads, -1, 2).transpose(1, 2).flatten()

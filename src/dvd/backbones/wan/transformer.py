@@ -19,20 +19,20 @@ from torch.utils.checkpoint import checkpoint
 from dvd.errors import ModelError, unknown
 
 UNREACHED = (".norm3.", ".cross_attn.q.", ".cross_attn.k.", ".cross_attn.norm_q.", ".cross_attn.norm_k.")
-"""Parts of the names of what no gradient reaches under the zero context."""
+"""Parts of the names of parameters that no gradient reaches under the zero context."""
 
 TimeMode = Literal["sinusoidal", "none", "learned"]
 
 Rotation = tuple[Tensor, Tensor]
-"""Cosine and sine of every token's angles, `N 1 d/2` float32."""
+"""Cosine and sine of the angles of every token, `N 1 d/2` float32."""
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
     """Sizes of the transformer; the defaults are Wan2.1-T2V-1.3B.
 
-    `time` is how it hears of the timestep (Table 7). `sinusoidal`: as pre-trained. `none`: not at all; e and e0 are
-    zero, so that only the modulation that each block and the head keep for themselves acts, and the time MLPs idle. The
+    `time` is the conditioning on the timestep (Table 7). `sinusoidal`: as pre-trained. `none`: no conditioning; e and
+    e0 are zero, so that only the own modulation of each block and of the head acts, and the time MLPs are unused. The
     paper calls its own row without τ equivalent to τ = 0; that state is `sinusoidal` at timestep 0. `learned`: a new
     vector, learned from random values, in place of the sinusoids, whatever the timestep.
     """
@@ -108,12 +108,12 @@ class WanTransformer(nn.Module):
             return weight.new_zeros(1, dim), weight.new_zeros(1, 6, dim)
         learned = self.config.time == "learned"
         basis = self.time_basis.unsqueeze(0) if learned else sinusoid(timestep, self.config.freq_dim)
-        with torch.autocast(weight.device.type, enabled=False):  # half a timestep matters; the cost does not
+        with torch.autocast(weight.device.type, enabled=False):  # timesteps need float32, at little cost
             time = self.time_embedding(basis.to(weight))
             return time, self.time_projection(time).unflatten(1, (6, -1))
 
     def embed_text(self, context: Tensor | None) -> Tensor:
-        """Text `B L text_dim`, padded with zeros → `B text_length dim`; None → `1 1 dim`, all that equal tokens say."""
+        """Text `B L text_dim`, padded with zeros → `B text_length dim`; None → `1 1 dim`, one for all equal tokens."""
         weight = self.patch_embedding.weight
         if context is None:
             return self.text_embedding(weight.new_zeros(1, 1, self.config.text_dim))
@@ -123,16 +123,16 @@ class WanTransformer(nn.Module):
         return self.text_embedding(F.pad(context, (0, 0, 0, missing)).to(weight))
 
     def embed_patches(self, latent: Tensor) -> Tensor:
-        """`B C T H W` → tokens `B N dim`: the strided convolution as the product that it is."""
+        """`B C T H W` → tokens `B N dim`: the strided convolution, computed as one product."""
         weight = self.patch_embedding.weight
         patches = patchify(latent.to(weight.dtype), self.config.patch_size)
         # Under autocast the residual stream stays in the precision of the weights.
         return F.linear(patches, weight.flatten(1), self.patch_embedding.bias).to(weight.dtype)
 
     def freeze_unreached(self) -> None:
-        """Freezes what no gradient reaches under the zero context, so that distributed training does not wait for it.
+        """Freeze parameters that no gradient reaches under the zero context: distributed training would wait for them.
 
-        That is cross-attention's queries and keys, their norms and adapters included (spec, "Four exact
+        These are cross-attention's queries and keys, with their norms and adapters (spec, "Four exact
         simplifications", 1), and the time MLPs where `time` is none.
         """
         idle = ("time_embedding.", "time_projection.") if self.config.time == "none" else ()
@@ -141,7 +141,7 @@ class WanTransformer(nn.Module):
                 parameter.requires_grad_(False)
 
     def _initialise(self) -> None:
-        """As Wan2.1 does: Xavier for all products, small normals for the embeddings, a silent head."""
+        """Initialise as Wan2.1 does: Xavier for all products, small normals for the embeddings, zeros for the head."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -173,7 +173,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, modulation: Tensor, text: Tensor, rotation: Rotation) -> Tensor:
         shift, scale, gate, shift_ffn, scale_ffn, gate_ffn = (self.modulation + modulation).chunk(6, dim=1)
         x = x + gate * self.self_attn(self.norm1(x) * (1 + scale) + shift, rotation)
-        # One text token is its own attention, whatever the query.
+        # With a single text token attention returns its value for any query.
         x = x + (self.cross_attn.single(text) if text.shape[1] == 1 else self.cross_attn(self.norm3(x), text))
         return x + gate_ffn * self.ffn(self.norm2(x) * (1 + scale_ffn) + shift_ffn)
 
@@ -207,12 +207,12 @@ class CrossAttention(Attention):
         return self.o(attend(q, *(y.expand(len(x), -1, -1, -1) for y in (k, v))))
 
     def single(self, text: Tensor) -> Tensor:
-        """Attention to one token `B 1 dim`: its value for every query."""
+        """Attend to one token `B 1 dim`: the result is its value for every query."""
         return self.o(self.v(text))
 
 
 class Head(nn.Module):
-    """The modulated projection of every token to its patch."""
+    """Modulated projection of every token to its patch."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ class Head(nn.Module):
 
 
 class RMSNorm(nn.RMSNorm):
-    """Root mean square norm in float32 over all heads together, whatever the dtype around it."""
+    """Root mean square norm over all heads together, always computed in float32."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x.float(), self.normalized_shape, self.weight.float(), self.eps).type_as(x)
@@ -240,17 +240,17 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotates neighbouring pairs of `B N heads d` by each token's angles; in float32, returned as it came."""
+    """Rotate neighbouring pairs of `B N heads d` by each token's angles in float32; the dtype is kept."""
     even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2).type_as(x)
 
 
 @lru_cache(maxsize=8)
 def rotary_angles(grid: tuple[int, int, int], head_dim: int, device: torch.device) -> Rotation:
-    """Cosine and sine `N 1 d/2` for a token grid (t, h, w): about a third of the pairs turns along each axis."""
+    """Return cosine and sine `N 1 d/2` of a token grid (t, h, w): about a third of the pairs for each axis."""
     side = 2 * (head_dim // 6)
     pairs = [(head_dim - 2 * side) // 2, side // 2, side // 2]
-    # Kept for later calls, which may want gradients: so never inference tensors. float64 lives on the CPU.
+    # The cache also serves training, which refuses inference tensors. Not every device has float64; the CPU has.
     with torch.inference_mode(False), torch.device("cpu"):
         angles = []
         for axis, (length, count) in enumerate(zip(grid, pairs, strict=True)):
@@ -271,7 +271,7 @@ def sinusoid(timestep: float | Tensor, width: int) -> Tensor:
 
 
 def token_grid(latent: Tensor, patch: tuple[int, int, int]) -> tuple[int, int, int]:
-    """How many patches `B C T H W` holds along (t, h, w); ModelError where it does not divide."""
+    """Return the number of patches of `B C T H W` along (t, h, w); ModelError if it does not divide."""
     sizes = tuple(latent.shape[2:])
     if any(size % step for size, step in zip(sizes, patch, strict=True)):
         raise ModelError(f"a latent of (T, H, W) = {sizes} does not divide into patches of {patch}; pad it")

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from dvd.errors import ModelError, OptionError
 
 Past = dict[nn.Module, Tensor]
-"""The last frames that every convolution over time has seen; empty before the first chunk, None for a whole window."""
+"""The last frames that each convolution over time has seen; empty before the first chunk, None for a whole window."""
 
 # fmt: off
 WAN_MEAN = (-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
@@ -32,8 +32,8 @@ WAN_STD = (2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
 class VAEConfig:
     """Sizes of the autoencoder, the defaults being Wan2.1's, and the statistics that normalise its latents.
 
-    `patch` × `patch` pixels move into channels before the encoder and back after the decoder; `channels` is the
-    image's: 3 for RGB, 1 for disparity alone.
+    `patch` × `patch` pixels become channels before the encoder and pixels again after the decoder; an image has
+    `channels` channels: 3 for RGB, 1 for disparity alone.
     """
 
     dim: int = 96
@@ -67,7 +67,7 @@ class VAEConfig:
 
 
 class WanVAE(nn.Module):
-    """Video ⇄ normalised latent; with `encoder=False` only the half that decodes."""
+    """Video ⇄ normalised latent; with `encoder=False` the decoder alone."""
 
     def __init__(self, config: VAEConfig, encoder: bool = True) -> None:
         super().__init__()
@@ -81,12 +81,12 @@ class WanVAE(nn.Module):
     def encode(self, video: Tensor, chunk: int | None = None) -> Tensor:
         """Video `B C T H W` in [-1, 1], T = 4 n + 1 → posterior mean, normalised, `B z t h w`.
 
-        `chunk` latent frames are made at a time, which bounds memory; None makes all at once.
+        `chunk` latent frames are encoded at a time, which bounds memory; None encodes all at once.
         """
         return self.normalise(self.posterior(video, chunk)[0])
 
     def normalise(self, latent: Tensor) -> Tensor:
-        """A latent `B z t h w` as the posterior has it → as `decode` and the transformer take it (Eq. 1)."""
+        """Latent `B z t h w` of the posterior → normalised latent, for `decode` and the transformer (Eq. 1)."""
         centre, spread = self._statistics(latent)
         return (latent - centre) / spread
 
@@ -181,7 +181,7 @@ class Decoder(nn.Module):
 
 
 class Stages(nn.Sequential):
-    """Stages in order; those that look back in time are handed the past."""
+    """Stages in order; those that look back in time receive the past."""
 
     def forward(self, x: Tensor, past: Past | None = None) -> Tensor:
         for stage in self:
@@ -190,7 +190,7 @@ class Stages(nn.Sequential):
 
 
 class CausalConv3d(nn.Conv3d):
-    """Convolution over this frame and those before it; what lies before the first frame counts as zero."""
+    """Convolution over a frame and the frames before it, padded with zeros before the first frame."""
 
     def __init__(self, entering: int, leaving: int, kernel: int | tuple[int, int, int]) -> None:
         super().__init__(entering, leaving, kernel)
@@ -222,7 +222,7 @@ class ResidualBlock(nn.Module):
             CausalConv3d(entering, leaving, 3),
             RMSNorm(leaving),
             SiLU(),
-            nn.Identity(),  # dropout in the original, which the numbering of the parameters remembers
+            nn.Identity(),  # dropout in the original; it keeps the numbers of the parameters
             CausalConv3d(leaving, leaving, 3),
         )
         self.shortcut = nn.Identity() if entering == leaving else CausalConv3d(entering, leaving, 1)
@@ -263,7 +263,7 @@ class Downsample(nn.Module):
 
     @staticmethod
     def _halve_time(x: Tensor, conv: CausalConv3d, past: Past | None) -> Tensor:
-        """The first frame is put in front unchanged; the convolution sees all, from the first on, two by two."""
+        """Keep the first frame; convolve all frames, from the first on, in strides of two."""
         known = None if past is None else past.get(conv)
         if past is not None:
             past[conv] = x[-1:].clone()
@@ -291,7 +291,7 @@ class Upsample(nn.Module):
 
     @staticmethod
     def _double_time(x: Tensor, conv: CausalConv3d, past: Past | None) -> Tensor:
-        """The first frame stays alone; the convolution sees only those after it and makes two of each."""
+        """Keep the first frame; the convolution makes two of each later frame."""
         alone = 1 if past is None or conv not in past else 0
         first, rest = x[:alone], x[alone:]
         if not len(rest):
@@ -303,7 +303,7 @@ class Upsample(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """Every pixel's channels scaled to unit root mean square, times gamma, whose shape ends in `axes` ones."""
+    """Scale the channels of every pixel to unit root mean square, times gamma, whose shape ends in `axes` ones."""
 
     def __init__(self, dim: int, axes: int = 3) -> None:
         super().__init__()
@@ -317,7 +317,7 @@ class RMSNorm(nn.Module):
 
 
 class SiLU(nn.Module):
-    """x · sigmoid(x), over its input where nothing will be differentiated."""
+    """x · sigmoid(x), in place without gradients."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.silu(x, inplace=not torch.is_grad_enabled())
@@ -329,14 +329,14 @@ LOOKING_BACK = (Stages, CausalConv3d, ResidualBlock, Downsample, Upsample)
 def images(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int | None = None
 ) -> Tensor:
-    """Convolves every frame of `T B H W C` by itself; pads to keep its size unless told otherwise."""
+    """Convolve every frame of `T B H W C` by itself; `padding` keeps its size by default."""
     padding = weight.shape[-1] // 2 if padding is None else padding
     y = F.conv2d(x.flatten(0, 1).permute(0, 3, 1, 2), weight, bias, stride, padding)
     return y.permute(0, 2, 3, 1).contiguous().unflatten(0, x.shape[:2])
 
 
 def _double_sides(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Nearest-neighbour doubling of `T B H W C`, then a 3 × 3 convolution, without making the doubled frames.
+    """Double `T B H W C` by nearest neighbour, then convolve 3 × 3, without making the doubled frames.
 
     Of the nine pixels under the kernel only four differ, so each of the four output phases is a 2 × 2 convolution.
     """
@@ -351,13 +351,13 @@ def _double_sides(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _pair(weight: Tensor, dim: int, phase: int) -> Tensor:
-    """A kernel of three on doubled pixels as one of two on the pixels themselves, for even (0) or odd (1) outputs."""
+    """Return a kernel of 3 on doubled pixels as one of 2 on the pixels themselves, for even (0) or odd (1) outputs."""
     first, second, third = weight.unbind(dim)
     return torch.stack((first, second + third) if phase == 0 else (first + second, third), dim)
 
 
 def _add_to_last(y: Tensor, term: Tensor) -> Tensor:
-    """y with `term` added to its last frames; in place where nothing will be differentiated."""
+    """Add `term` to the last frames of y, in place without gradients."""
     if torch.is_grad_enabled():
         return y + F.pad(term, (0, 0) * 4 + (len(y) - len(term), 0))
     y[len(y) - len(term) :] += term
@@ -373,9 +373,9 @@ def _head(width: int, leaving: int) -> Stages:
 
 
 def _parts(x: Tensor, chunk: int | None, factor: int = 1) -> tuple[list[Tensor], Past | None]:
-    """`B C T H W` in parts of `chunk` latent frames of `factor` frames each, the first latent frame being one alone.
+    """Split `B C T H W` into parts of `chunk` latent frames; a latent frame is `factor` frames, the first is one frame.
 
-    With the parts comes the past that is to travel through them; a whole window needs none.
+    Also return the past that all parts share; None for a whole window.
     """
     if chunk is None:
         return [x], None

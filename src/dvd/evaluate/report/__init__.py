@@ -1,1 +1,0 @@
-"""What an evaluation found, to be read: tables beside the published numbers, comparisons, one page."""

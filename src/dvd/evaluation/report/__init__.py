@@ -1,0 +1,1 @@
+"""Reports of an evaluation: tables beside the published numbers, comparisons, one page."""

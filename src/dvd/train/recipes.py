@@ -210,32 +210,32 @@ TINY_VAE = VAEConfig(
 
 SMOKE = Recipe(
     name="smoke",
-    summary="the all-Wan form in a minute or two: VAE, rectified-flow prior, LoRA adaptation, validation",
+    summary="the all-Wan form in two minutes: VAE, rectified-flow prior, LoRA adaptation, validation",
     model=ModelSettings("wan", transformer=TINY_TRANSFORMER, vae=TINY_VAE),
     adaptation=Adaptation(kind="lora", rank=32, alpha=32),
     sources=(
-        SourceSettings("images", "procedural", "image", scenes=ShardSet(96, 1, views=2, height=64, width=80)),
+        SourceSettings("images", "procedural", "image", scenes=ShardSet(96, 1, views=2, height=48, width=64)),
         SourceSettings(
-            "clips", "procedural", "video", scenes=ShardSet(32, 9, height=64, width=80, first_seed=1_000_000)
+            "clips", "procedural", "video", scenes=ShardSet(32, 9, height=48, width=64, first_seed=1_000_000)
         ),
     ),
     phases=(
         VAEPhase(
             name="vae",
-            steps=250,
+            steps=160,
             rate=2e-3,
             schedule="cosine",
             warm_up=10,
             content=("rgb", "disparity"),
-            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=5, sizes=((64, 80),)),
+            mixture=Mixture("paired", video_batch=1, image_batch=4, frames=5, sizes=((48, 64),)),
         ),
         FlowPhase(
             name="pretrain",
-            steps=150,
+            steps=100,
             rate=2e-3,
             schedule="cosine",
             warm_up=10,
-            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=9, sizes=((64, 80),)),
+            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=9, sizes=((48, 64),)),
         ),
         AdaptPhase(
             name="adapt",
@@ -244,17 +244,17 @@ SMOKE = Recipe(
             schedule="cosine",
             warm_up=10,
             average=0.95,
-            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=9, sizes=((64, 80),)),
+            mixture=Mixture("paired", video_batch=2, image_batch=8, frames=9, sizes=((48, 64),)),
         ),
     ),
     validation=Validation(
         SourceSettings(
-            "held-out", "procedural", "video", scenes=ShardSet(4, 9, height=64, width=80, first_seed=9_000_000)
+            "held-out", "procedural", "video", scenes=ShardSet(4, 9, height=48, width=64, first_seed=9_000_000)
         ),
         every=100,
         clips=4,
         frames=9,
-        size=(64, 80),
+        size=(48, 64),
         samples=1,
     ),
     save_every=50,

@@ -19,10 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, help="folder of the run (default: runs/RECIPE)")
     parser.add_argument("--config", type=Path, help="a .toml or .json file with fields of the recipe")
     parser.add_argument("--processes", type=int, default=2, help="processes that render scenes (default: 2)")
-    parser.add_argument("--threads", type=int, help="CPU threads for training (default: all)")
     parser.epilog = (
         "Any field of the recipe can be set as --field VALUE, by its dotted path or its end: --adapt.steps 100, --rank "
-        "64, --data /datasets. Many GPUs: torchrun --nproc_per_node 8 -m dvd train RECIPE."
+        "64, --data /datasets, --threads 2. Many GPUs: torchrun --nproc_per_node 8 -m dvd train RECIPE."
     )
     parser.set_defaults(takes_fields=True)
 
@@ -72,16 +71,16 @@ def _train(recipe: Recipe, folder: Path, args: argparse.Namespace) -> int:
     from dvd.errors import OptionError
     from dvd.train.dry_run import refuse_missing_data
 
-    if args.processes < 1 or (args.threads is not None and args.threads < 1):
-        raise OptionError("--processes and --threads are at least 1")
+    if args.processes < 1:
+        raise OptionError(f"--processes is {args.processes} but must be at least 1")
     refuse_missing_data(recipe, folder)
 
     import torch
 
     from dvd.train.loop import train
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
     model = train(recipe, folder, args.processes)
     if os.environ.get("RANK", "0") == "0":  # the number torchrun gives this process
         print(f"{model} holds the model; try it with: dvd predict CLIP -o OUT --model {model}")

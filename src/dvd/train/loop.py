@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 RESUMABLE_FIELDS = {
     *("data", "textures", "latents", "root", "summary"),  # where data are
     *("save_every", "keep", "log_every", "trackers", "skipped_share", "gradient_checkpointing"),  # how a run works
+    "threads",
     *("rate", "clip_norm", "precision", "accumulate", "validation"),  # the remedies for a run that cannot go on
 }
 """The fields that a resumed run may change."""

@@ -258,6 +258,7 @@ SMOKE = Recipe(
         samples=1,
     ),
     save_every=50,
+    threads=1,
 )
 
 SMOKE_GENERATIVE = replace(

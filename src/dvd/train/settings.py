@@ -261,6 +261,8 @@ class Recipe:
     """Photographs and materials for procedural scenes; without them all textures are noise."""
     seed: int = 0
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    threads: int | None = None
+    """Processor threads of `dvd train`, None for all; tiny networks are slower with several than with one."""
     save_every: int = 500
     keep: int = 2
     """How many of the latest checkpoints are kept."""
@@ -281,6 +283,8 @@ class Recipe:
             raise OptionError("a VAE cannot be trained from its own latents; leave latents out, or start from weights")
         if self.save_every < 1 or self.keep < 1 or self.log_every < 1:
             raise OptionError("save_every, keep and log_every are at least 1")
+        if self.threads is not None and self.threads < 1:
+            raise OptionError(f"threads are at least 1, or none for all, not {self.threads}")
         if self.validation is not None:
             (height, width), frames = self.validation.size, self.validation.frames
             factor, side = backbone.time_factor, backbone.side_multiple

@@ -36,6 +36,7 @@ def recipe(base: Recipe = SMOKE, **changes: object) -> Recipe:
         (lambda: ShardSet(scenes=1, frames=1, views=0), "at least 1"),
         (lambda: Validation(SMOKE.sources[0], every=0), "at least 1"),
         (lambda: recipe(seed=-1), "a seed is at least 0"),
+        (lambda: recipe(threads=0), "threads are at least 1, or none for all"),
         (lambda: recipe(phases=(phase(mixture=replace(ADAPT.mixture, sizes=((60, 80),))),)), "not 60x80"),
         (lambda: recipe(validation=replace(SMOKE.validation, frames=8)), "4 n \\+ 1 frames"),
         (lambda: recipe(sources=tuple(replace(source, weight=0) for source in SMOKE.sources)), "weight 0"),

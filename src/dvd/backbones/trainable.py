@@ -56,7 +56,7 @@ class Measures:
 
 
 class Trainable(ABC):
-    """The interface between a backbone and training; the defaults are those of a small network that is trained whole."""
+    """The interface between a backbone and training; the defaults suit a small network that is trained whole."""
 
     name: str
     """As error messages call it."""

@@ -75,7 +75,7 @@ def draw_pose(random: Random, stage: Stage) -> tuple[np.ndarray, float, float, f
 
 @dataclass
 class Course:
-    """A camera path while it is drawn: times T in s, positions T 3 in m, angles T in rad; `ahead` is the first heading."""
+    """A camera path while it is drawn: times T in s, positions T 3 in m, angles T in rad; `ahead`: first heading."""
 
     random: Random
     times: np.ndarray

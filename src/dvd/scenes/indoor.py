@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
 from random import Random
@@ -15,7 +16,7 @@ THICKNESS = 0.15
 
 @dataclass(frozen=True)
 class Opening:
-    """A window (sill above 0) or a door in a wall, along the wall from left to right; everything in metres."""
+    """A window (sill above 0) or a door, from left to right along its wall; in metres."""
 
     left: float = -1.0
     right: float = -1.0
@@ -23,17 +24,17 @@ class Opening:
 
 
 def build_room(random: Random, bank: TextureBank) -> Scene:
-    """One furnished room with its lights; what is outside the windows is real and far."""
+    """Build a furnished room with its lights; houses and trees outside the windows are solids too."""
     b = SceneBuilder(random, bank)
     corridor = random.random() < 0.12
     wide = random.uniform(1.3, 2.4) if corridor else random.uniform(2.5, 8.0)
     deep = random.uniform(6.0, 14.0) if corridor else random.uniform(2.5, 8.0)
     tall = random.uniform(2.3, 3.2)
     white = b.paint.colour(0.1, 0.1, (0, 0.1), (0.75, 1.0))
-    ceiling = b.add(b.paint.wall() if random.random() < 0.25 else b.paint.row(white, noise=0.05))
+    ceiling = b.add(b.paint.wall() if random.random() < 0.25 else b.paint.material(white, noise=0.05))
     b.box((wide / 2, deep / 2, -0.1), (wide / 2 + 3, deep / 2 + 3, 0.1), b.add(b.paint.floor()))
     b.box((wide / 2, deep / 2, tall + 0.1), (wide / 2 + 3, deep / 2 + 3, 0.1), ceiling)
-    paint, trim = b.add(b.paint.wall()), b.add(b.paint.wall() if random.random() < 0.3 else b.paint.row(white))
+    paint, trim = b.add(b.paint.wall()), b.add(b.paint.wall() if random.random() < 0.3 else b.paint.material(white))
     style = "corridor" if corridor else random.choice(("living", "kitchen", "kitchen", "office", "bedroom", "mixed"))
     windows = 0
     corners = ((0, 0, 0.0, wide), (wide, 0, pi / 2, deep), (wide, deep, pi, wide), (0, deep, -pi / 2, deep))
@@ -109,7 +110,11 @@ def _window_wall(b: SceneBuilder, length: float, tall: float, paint: int, trim: 
     kind = r.random()
     if kind < 0.35:
         # Frosted, curtained or photographed: a bright pane where the glass is.
-        view = b.paint.picture(1.5) if r.random() < 0.6 else b.paint.row((0.9, 0.95, 1.0), emission=r.uniform(0.5, 2.0))
+        view = (
+            b.paint.picture(1.5)
+            if r.random() < 0.6
+            else b.paint.material((0.9, 0.95, 1.0), emission=r.uniform(0.5, 2.0))
+        )
         b.box((x, -0.1, middle), (half, 0.005, reach), b.add(view))
     else:
         _outside(b, x)
@@ -122,7 +127,7 @@ def _window_wall(b: SceneBuilder, length: float, tall: float, paint: int, trim: 
                 at = (x + side * (half * 1.05 - w * (2 * n + 1)), 0.1, (high + 0.1 + drop) / 2)
                 b.cylinder(at, (w, 0.03, (high + 0.1 - drop) / 2), cloth)
     elif r.random() < 0.3:
-        blind = b.paint.row(
+        blind = b.paint.material(
             b.paint.any_colour(), (0.05, 0.05, 0.05), pattern=STRIPES, period=(0.05, 1), fraction=0.3, turned=True
         )
         bottom = low + (high - low) * r.uniform(0.2, 0.8)
@@ -179,7 +184,7 @@ def _door_wall(b: SceneBuilder, length: float, tall: float, paint: int, trim: in
 
 
 def _furnish(b: SceneBuilder, length: float, tall: float, style: str, opening: Opening, narrow: bool) -> None:
-    """Pieces side by side along a wall; only low ones under a window, none before a door."""
+    """Build furniture side by side along a wall; only low pieces under a window, none before a door."""
     r = b.random
     x = r.choice((0.02, 0.3, 0.9))
     while x < length - 0.5:
@@ -191,7 +196,7 @@ def _furnish(b: SceneBuilder, length: float, tall: float, style: str, opening: O
                 if opening.sill > 0.5 and not narrow and r.random() < 0.6:
                     _low_item(b, half, opening.sill)
             elif r.random() < 0.82:
-                _item(b, half, tall, "corridor" if narrow else style)
+                PIECES[r.choice(STYLES["corridor" if narrow else style])](b, half, tall)
             elif r.random() < 0.4:
                 _hang(b, half, tall)
         x += 2 * half + r.choice((0.0, 0.05, 0.5, 1.0))
@@ -211,68 +216,8 @@ def _low_item(b: SceneBuilder, half: float, sill: float) -> None:
         things.sofa(b, max(half, 0.45))
 
 
-def _item(b: SceneBuilder, half: float, tall: float, style: str) -> None:
-    r = b.random
-    kinds = {
-        "kitchen": ("counter", "counter", "counter", "fridge", "shelf", "cupboard"),
-        "living": ("sofa", "shelf", "low", "cupboard", "plant", "lamp", "television", "armchair"),
-        "office": ("desk", "desk", "shelf", "cupboard", "plant", "board"),
-        "bedroom": ("bed", "cupboard", "low", "desk", "plant", "lamp"),
-        "corridor": ("picture", "picture", "radiator", "plant", "narrow", "boxes"),
-    }
-    everything = tuple(item for items in kinds.values() for item in items)
-    kind = r.choice(kinds.get(style, everything))
-    if kind == "counter":
-        things.counter(b, half)
-    elif kind == "fridge":
-        things.cupboard(b, min(half, 0.32), 0.62, 0.03, r.uniform(1.2, 2.0))
-    elif kind == "shelf":
-        things.shelf(b, min(half, 0.9), r.uniform(0.8, min(2.2, tall - 0.2)))
-    elif kind == "cupboard":
-        high = r.uniform(0.7, min(2.2, tall - 0.1))
-        things.cupboard(b, half, r.uniform(0.35, 0.6), 0.04, high)
-        with b.at(0, 0.2, high):
-            things.clutter(b, half, 0.12, r.randint(0, 3))
-    elif kind in ("low", "television"):
-        things.cupboard(b, half, r.uniform(0.3, 0.45), 0.05, 0.55)
-        with b.at(0, 0.2, 0.55):
-            things.clutter(b, half, 0.15, r.randint(1, 5))
-        if kind == "television":
-            with b.at(0, 0.12, 0.55, pi):
-                things.monitor(b)
-        else:
-            _hang(b, half, tall)
-    elif kind in ("sofa", "armchair"):
-        things.sofa(b, max(half, 0.45) if kind == "sofa" else 0.45)
-        _hang(b, half, tall)
-    elif kind == "bed":
-        things.bed(b, max(0.45, min(half, 0.95)))
-    elif kind == "desk":
-        things.desk(b, max(half, 0.5))
-    elif kind == "plant":
-        with b.at(0, 0.35):
-            things.plant(b, r.uniform(0.5, 1.4))
-    elif kind == "lamp":
-        things.floor_lamp(b)
-    elif kind == "radiator":
-        things.radiator(b, half)
-    elif kind == "narrow":
-        things.cupboard(b, half, 0.25, 0.05, r.uniform(0.6, 1.8))
-    elif kind == "boxes":
-        for _ in range(r.randint(1, 4)):
-            size = (r.uniform(0.1, 0.3), r.uniform(0.1, 0.25), r.uniform(0.1, 0.3))
-            b.box(
-                (r.uniform(-half, half), 0.3, size[2]),
-                size,
-                b.add(b.paint.textured(b.paint.wood_colour())),
-                (r.random(), 0, 0),
-            )
-    else:
-        _hang(b, half, tall)
-
-
 def _hang(b: SceneBuilder, half: float, tall: float) -> None:
-    """A picture, a clock, a notice board or a wall shelf."""
+    """Hang up a picture, a clock or a wall shelf."""
     r = b.random
     chance = r.random()
     z = r.uniform(1.35, min(1.8, tall - 0.6))
@@ -289,8 +234,86 @@ def _hang(b: SceneBuilder, half: float, tall: float) -> None:
             things.clutter(b, half * 0.65, 0.06, r.randint(1, 5))
 
 
+def _cupboard(b: SceneBuilder, half: float, tall: float) -> None:
+    r = b.random
+    high = r.uniform(0.7, min(2.2, tall - 0.1))
+    things.cupboard(b, half, r.uniform(0.35, 0.6), 0.04, high)
+    with b.at(0, 0.2, high):
+        things.clutter(b, half, 0.12, r.randint(0, 3))
+
+
+def _sideboard(b: SceneBuilder, half: float) -> None:
+    r = b.random
+    things.cupboard(b, half, r.uniform(0.3, 0.45), 0.05, 0.55)
+    with b.at(0, 0.2, 0.55):
+        things.clutter(b, half, 0.15, r.randint(1, 5))
+
+
+def _sideboard_below_a_picture(b: SceneBuilder, half: float, tall: float) -> None:
+    _sideboard(b, half)
+    _hang(b, half, tall)
+
+
+def _television(b: SceneBuilder, half: float, _: float) -> None:
+    _sideboard(b, half)
+    with b.at(0, 0.12, 0.55, pi):
+        things.monitor(b)
+
+
+def _sofa(b: SceneBuilder, half: float, tall: float) -> None:
+    things.sofa(b, max(half, 0.45))
+    _hang(b, half, tall)
+
+
+def _armchair(b: SceneBuilder, half: float, tall: float) -> None:
+    things.sofa(b, 0.45)
+    _hang(b, half, tall)
+
+
+def _plant(b: SceneBuilder, _half: float, _tall: float) -> None:
+    with b.at(0, 0.35):
+        things.plant(b, b.random.uniform(0.5, 1.4))
+
+
+def _boxes(b: SceneBuilder, half: float, _: float) -> None:
+    r = b.random
+    for _ in range(r.randint(1, 4)):
+        size = (r.uniform(0.1, 0.3), r.uniform(0.1, 0.25), r.uniform(0.1, 0.3))
+        at = (r.uniform(-half, half), 0.3, size[2])
+        b.box(at, size, b.add(b.paint.textured(b.paint.wood_colour())), (r.random(), 0, 0))
+
+
+PIECES: dict[str, Callable[[SceneBuilder, float, float], None]] = {
+    "counter": lambda b, half, _: things.counter(b, half),
+    "fridge": lambda b, half, _: things.cupboard(b, min(half, 0.32), 0.62, 0.03, b.random.uniform(1.2, 2.0)),
+    "shelf": lambda b, half, tall: things.shelf(b, min(half, 0.9), b.random.uniform(0.8, min(2.2, tall - 0.2))),
+    "cupboard": _cupboard,
+    "sideboard": _sideboard_below_a_picture,
+    "television": _television,
+    "sofa": _sofa,
+    "armchair": _armchair,
+    "bed": lambda b, half, _: things.bed(b, max(0.45, min(half, 0.95))),
+    "desk": lambda b, half, _: things.desk(b, max(half, 0.5)),
+    "plant": _plant,
+    "lamp": lambda b, *_: things.floor_lamp(b),
+    "radiator": lambda b, half, _: things.radiator(b, half),
+    "narrow": lambda b, half, _: things.cupboard(b, half, 0.25, 0.05, b.random.uniform(0.6, 1.8)),
+    "boxes": _boxes,
+    "picture": _hang,
+}
+"""Builders of furniture, from half the length of a stretch of wall and the height of the room."""
+STYLES = {
+    "kitchen": ("counter", "counter", "counter", "fridge", "shelf", "cupboard"),
+    "living": ("sofa", "shelf", "sideboard", "cupboard", "plant", "lamp", "television", "armchair"),
+    "office": ("desk", "desk", "shelf", "cupboard", "plant", "picture"),
+    "bedroom": ("bed", "cupboard", "sideboard", "desk", "plant", "lamp"),
+    "corridor": ("picture", "picture", "radiator", "plant", "narrow", "boxes"),
+}
+STYLES["mixed"] = tuple(name for names in STYLES.values() for name in names)
+
+
 def _middle(b: SceneBuilder, wide: float, deep: float, style: str) -> None:
-    """What stands free: tables with chairs, an island, a rug, boxes, balls, people."""
+    """Build the middle of a room: a rug, tables with chairs, boxes, balls, people."""
     r = b.random
     room = min(wide, deep)
     if r.random() < 0.4:
@@ -333,7 +356,7 @@ def _ceiling_lights(b: SceneBuilder, wide: float, deep: float, tall: float) -> N
     across, along = (1, 1) if max(wide, deep) < 4.5 else r.choice(((1, 2), (2, 2), (1, 3)))
     warm = r.uniform(0.55, 1.0)
     on = r.random() < 0.75
-    glow = b.add(b.paint.row((1.0, 0.95, 0.9), emission=r.uniform(1.0, 3.0) if on else 0.1))
+    glow = b.add(b.paint.material((1.0, 0.95, 0.9), emission=r.uniform(1.0, 3.0) if on else 0.1))
     hang = r.choice((0.0, 0.0, 0.3, 0.7)) if tall > 2.5 else 0.0
     panel = r.random() < 0.5
     lit = 0
@@ -353,21 +376,25 @@ def _ceiling_lights(b: SceneBuilder, wide: float, deep: float, tall: float) -> N
 
 
 def build_clutter(random: Random, bank: TextureBank) -> Scene:
-    """One surface with many things on it."""
+    """Build one surface with many things on it, seen from 0.3–2 m, and something of a room behind."""
     b = SceneBuilder(random, bank)
     on_floor = random.random() < 0.3
     tall = 0.0 if on_floor else random.uniform(0.4, 1.0)
     room = random.uniform(1.2, 4.0)
     floor, wall = b.add(b.paint.floor()), b.add(b.paint.wall())
     b.box((0, 0, -0.1), (6, 6, 0.1), floor)
-    b.box((0, 0, 2.7), (6, 6, 0.1), b.add(b.paint.row((0.8, 0.8, 0.78))))
+    b.box((0, 0, 2.7), (6, 6, 0.1), b.add(b.paint.material((0.8, 0.8, 0.78))))
     for n in range(4):
         away = room if n == 0 else random.uniform(room, 5.0)
         with b.at(0, 0, 0, n * pi / 2):
             own = wall if random.random() < 0.7 else b.add(b.paint.wall())
             b.box((0, away + 0.1, 1.3), (6, 0.1, 1.3), own)
             if random.random() < 0.35:
-                view = b.paint.picture(random.uniform(0.8, 2.0)) if random.random() < 0.6 else b.paint.row(emission=1.5)
+                view = (
+                    b.paint.picture(random.uniform(0.8, 2.0))
+                    if random.random() < 0.6
+                    else b.paint.material(emission=1.5)
+                )
                 b.box(
                     (random.uniform(-1, 1), away, 1.5),
                     (random.uniform(0.3, 1.0), 0.01, random.uniform(0.3, 0.7)),

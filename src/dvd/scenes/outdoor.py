@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import atan2, cos, hypot, pi, sin
 from random import Random
 
@@ -47,7 +48,7 @@ def weather(b: SceneBuilder) -> Sky:
 
 
 def house(b: SceneBuilder, wide: float, deep: float, storeys: int, storey: float) -> None:
-    """A building from y = 0 backwards (half width, full depth): facade, ground floor with doors, roof, balconies."""
+    """Build a house from y = 0 backwards (wide: half, deep: full): facade, ground floor, roof, balconies."""
     r = b.random
     tall = storeys * storey
     wall = b.paint.facade(storey)
@@ -90,7 +91,7 @@ def house(b: SceneBuilder, wide: float, deep: float, storeys: int, storey: float
 
 
 def fence(b: SceneBuilder, half: float) -> None:
-    """A fence, hedge or wall along x."""
+    """Build a fence, hedge or wall along x."""
     r = b.random
     kind, tall = r.random(), r.uniform(0.5, 1.1)
     if kind < 0.35:
@@ -113,22 +114,22 @@ def fence(b: SceneBuilder, half: float) -> None:
 
 
 def lamp_post(b: SceneBuilder) -> None:
-    """A street lamp with its arm along +y."""
+    """Build a street lamp with its arm along +y."""
     r = b.random
     metal, tall = b.add(b.paint.metal()), r.uniform(4.0, 8.0)
     b.cylinder((0, 0, tall / 2), (0.09, 0.09, tall / 2), metal, taper=0.4)
     b.cylinder((0, 0.6, tall), (0.04, 0.04, 0.6), metal, (0, 0, -pi / 2))
-    b.box((0, 1.2, tall - 0.03), (0.12, 0.3, 0.06), b.add(b.paint.row((0.8, 0.8, 0.8), emission=0.4)))
+    b.box((0, 1.2, tall - 0.03), (0.12, 0.3, 0.06), b.add(b.paint.material((0.8, 0.8, 0.8), emission=0.4)))
 
 
 def sign(b: SceneBuilder) -> None:
-    """A traffic sign, a traffic light or a board facing -x."""
+    """Build a traffic sign, a traffic light or a board facing -x."""
     r = b.random
     metal, tall = b.add(b.paint.metal()), r.uniform(2.0, 3.2)
     b.cylinder((0, 0, tall / 2), (0.035, 0.035, tall / 2), metal)
     kind = r.random()
     loud = b.add(b.paint.plain(b.paint.colour(r.choice((0.0, 0.6, 0.15, 0.35)), 0.02, (0.7, 1.0), (0.5, 0.9)), 0.0))
-    pale = b.add(b.paint.row((0.85, 0.85, 0.85)))
+    pale = b.add(b.paint.material((0.85, 0.85, 0.85)))
     if kind < 0.4:
         b.cylinder((-0.05, 0, tall), (0.32, 0.32, 0.015), loud, (0, -pi / 2, 0))
         b.cylinder((-0.06, 0, tall), (0.22, 0.22, 0.015), pale, (0, -pi / 2, 0))
@@ -139,13 +140,13 @@ def sign(b: SceneBuilder) -> None:
             b.add(b.paint.print()) if r.random() < 0.5 else loud,
         )
     else:
-        b.box((0, 0, tall), (0.14, 0.15, 0.45), b.add(b.paint.row((0.02, 0.02, 0.02))))
+        b.box((0, 0, tall), (0.14, 0.15, 0.45), b.add(b.paint.material((0.02, 0.02, 0.02))))
         for n, colour in enumerate(((0.0, 0.7, 0.1), (0.9, 0.5, 0.0), (0.9, 0.02, 0.02))):
             on = 1.5 if r.random() < 0.4 else 0.1
             b.cylinder(
                 (-0.15, 0, tall - 0.28 + 0.28 * n),
                 (0.1, 0.1, 0.03),
-                b.add(b.paint.row(colour, emission=on)),
+                b.add(b.paint.material(colour, emission=on)),
                 (0, pi / 2, 0),
             )
 
@@ -154,7 +155,7 @@ LENGTH = 110.0
 
 
 def build_street(random: Random, bank: TextureBank) -> Scene:
-    """One street of 220 m with what stands and moves on it."""
+    """Build a street of 220 m along x with its houses, traffic and people."""
     b = SceneBuilder(random, bank)
     sky = weather(b)
     lane = random.uniform(2.7, 3.7)
@@ -193,7 +194,7 @@ def _ground(b: SceneBuilder, half: float, lane: float, walk: float) -> None:
     r = b.random
     b.box((0, 0, -0.56), (900, 900, 0.5), b.add(b.paint.ground()))
     grey = b.paint.colour(0.1, 0.3, (0.0, 0.12), (0.2, 0.55))
-    road = b.paint.row(
+    road = b.paint.material(
         grey,
         (0.75, 0.75, 0.7) if r.random() < 0.85 else (0.75, 0.5, 0.1),
         pattern=ROAD if r.random() < 0.85 else PLAIN,
@@ -216,7 +217,9 @@ def _ground(b: SceneBuilder, half: float, lane: float, walk: float) -> None:
             b.box((0, side * (half + 0.08), 0.02), (400, 0.08, 0.11), kerb)
             b.box((0, side * (half + walk / 2), 0.01), (400, walk / 2, 0.11), paving)
     for _ in range(r.choice((0, 0, 1, 3))):
-        paint = b.add(b.paint.row((0.7, 0.7, 0.7), (0.08, 0.08, 0.08), pattern=STRIPES, period=(1.0, 1.0), turned=True))
+        paint = b.add(
+            b.paint.material((0.7, 0.7, 0.7), (0.08, 0.08, 0.08), pattern=STRIPES, period=(1.0, 1.0), turned=True)
+        )
         b.quad((r.uniform(-30, 60), 0, 0.004), (1.5, half), paint)
     dark = b.add(b.paint.metal())
     for _ in range(r.randint(0, 4)):
@@ -318,7 +321,7 @@ def _walkers(b: SceneBuilder, half: float, walk: float) -> None:
         with b.at(r.uniform(-12, 40), y, 0 if across else 0.12, heading - pi / 2):
             speed = r.choice((0.0, r.uniform(0.8, 1.7)))
             # The motion is in world axes, so it includes the side of the road on which this is built.
-            things.person(b, walking=speed, heading=b.place[3] + pi / 2)
+            things.person(b, walking=speed, heading=b.placement.yaw + pi / 2)
 
 
 def _bridge(b: SceneBuilder, half: float) -> None:
@@ -332,7 +335,7 @@ def _bridge(b: SceneBuilder, half: float) -> None:
 
 
 def build_terrain(random: Random, bank: TextureBank) -> Scene:
-    """A landscape around the origin; hills are half-buried ellipsoids, so their depth is exact too."""
+    """Build a landscape around the origin; hills are half-buried ellipsoids, whose depth is exact too."""
     b = SceneBuilder(random, bank)
     sky = weather(b)
     ground = b.add(b.paint.ground())
@@ -372,7 +375,7 @@ def build_terrain(random: Random, bank: TextureBank) -> Scene:
 
 
 def _scatter(b: SceneBuilder) -> None:
-    """Trees, bushes, rocks, grass, posts, people, animals: many, nearer ones smaller apart."""
+    """Build distant woods, and trees, bushes, rocks, grass, posts, people and animals, denser near the origin."""
     r = b.random
     rock = b.add(b.paint.textured(b.paint.colour(0.08, 0.1, (0, 0.3), (0.25, 0.7)), (0.4, 2.0)))
     weights = [r.random() ** 2 for _ in range(7)]
@@ -385,37 +388,41 @@ def _scatter(b: SceneBuilder) -> None:
             if x * x + y * y > 100.0:
                 with b.at(x, y):
                     things.tree(b, tall * r.uniform(0.7, 1.2))
+    scattered: tuple[Callable[[], None], ...] = (
+        lambda: things.tree(b, r.uniform(3, 12)),
+        lambda: things.bush(b, r.uniform(0.4, 1.6)),
+        lambda: _rock(b, rock),
+        lambda: things.grass(b, r.uniform(0.15, 0.5)),
+        lambda: _post(b),
+        lambda: things.person(b, walking=r.choice((0.0, 1.0, 2.0)), heading=b.placement.yaw + pi / 2),
+        lambda: things.animal(b, r.uniform(0.3, 0.9)),
+    )
     for _ in range(r.randint(12, 60)):
         angle, far = r.uniform(0, 2 * pi), 1.5 + 55 * r.random() ** 1.7
-        kind = r.choices(("tree", "bush", "rock", "grass", "post", "person", "animal"), weights)[0]
+        build = r.choices(scattered, weights)[0]
         with b.at(far * cos(angle), far * sin(angle), 0, r.uniform(0, 2 * pi)):
-            if kind == "tree":
-                things.tree(b, r.uniform(3, 12))
-            elif kind == "bush":
-                things.bush(b, r.uniform(0.4, 1.6))
-            elif kind == "rock":
-                size = r.uniform(0.1, 1.3)
-                turn = (0.0, r.uniform(-0.5, 0.5), r.uniform(-0.5, 0.5))
-                half = (size, size * r.uniform(0.5, 1.0), size * r.uniform(0.4, 0.9))
-                if r.random() < 0.5:
-                    b.ellipsoid((0, 0, half[2] * 0.4), half, rock, turn)
-                else:
-                    b.box((0, 0, half[2] * 0.5), half, rock, turn)
-            elif kind == "grass":
-                things.grass(b, r.uniform(0.15, 0.5))
-            elif kind == "post":
-                tall = r.uniform(0.4, 3.0)
-                b.cylinder((0, 0, tall), (0.07, 0.07, tall), b.add(b.paint.wood()))
-            elif kind == "person":
-                speed = r.choice((0.0, 1.0, 2.0))
-                things.person(b, walking=speed, heading=b.place[3] + pi / 2)
-            else:
-                things.animal(b, r.uniform(0.3, 0.9))
+            build()
             b.look_at(0, 0, 0.6)
 
 
+def _rock(b: SceneBuilder, paint: int) -> None:
+    r = b.random
+    size = r.uniform(0.1, 1.3)
+    turn = (0.0, r.uniform(-0.5, 0.5), r.uniform(-0.5, 0.5))
+    half = (size, size * r.uniform(0.5, 1.0), size * r.uniform(0.4, 0.9))
+    if r.random() < 0.5:
+        b.ellipsoid((0, 0, half[2] * 0.4), half, paint, turn)
+    else:
+        b.box((0, 0, half[2] * 0.5), half, paint, turn)
+
+
+def _post(b: SceneBuilder) -> None:
+    tall = b.random.uniform(0.4, 3.0)
+    b.cylinder((0, 0, tall), (0.07, 0.07, tall), b.add(b.paint.wood()))
+
+
 def _yard(b: SceneBuilder) -> None:
-    """A garden or a courtyard: fences around, garden furniture, a car, things lying about."""
+    """Build a garden or a courtyard: fences around, garden furniture, a car, things lying about."""
     r, half = b.random, b.random.uniform(4, 12)
     for n in range(4):
         if r.random() < 0.7:

@@ -1,4 +1,4 @@
-"""A scene under construction and a finished scene: primitives, materials, lights, sky, and how things move."""
+"""A scene under construction and a finished one: solids, materials, lights, sky, and how things move."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Motion:
     phase: float = 0.0
 
     def pose(self, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-        """Rotation 3 3 and translation 3 (metres) that carry a point of the group from time 0 to `seconds`."""
+        """Return rotation 3 3 and translation 3 (metres) that carry the group's points from time 0 to `seconds`."""
         angle = self.swing * sin(6.2831853 * self.frequency * seconds + self.phase)
         c, s, a, b = cos(angle), sin(angle), cos(self.heading), sin(self.heading)
         axis = np.array([[a * a, a * b, 0.0], [a * b, b * b, 0.0], [0.0, 0.0, 0.0]])
@@ -54,7 +54,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where cameras may stand and what they like to look at; all in metres, world axes, z up.
+    """Where cameras may be and where they like to look; all in metres, world axes, z up.
 
     `focus` are points worth looking at; `heading` is the road's azimuth (None where no direction is special); at most
     a quarter of a view is nearer than `elbow_room`.
@@ -103,6 +103,18 @@ class Scene:
         return solids
 
 
+class Placement(NamedTuple):
+    """The origin of what is built, in world coordinates, and its turn about the vertical."""
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+    yaw: float = 0.0
+
+
+ORIGIN = Placement()
+
+
 class Draft(NamedTuple):
     """A solid while its scene is under construction; turn is yaw, pitch and roll."""
 
@@ -119,7 +131,7 @@ class Draft(NamedTuple):
 
 @dataclass
 class SceneBuilder:
-    """Collects primitives in nested placements; all lengths in metres, z up, angles in radians."""
+    """Collects solids in nested placements; all lengths in metres, z up, angles in radians."""
 
     random: Random
     bank: TextureBank
@@ -129,7 +141,7 @@ class SceneBuilder:
     motions: list[Motion] = field(default_factory=lambda: [Motion()])
     lights: list[Light] = field(default_factory=list)
     focus: list[Vector] = field(default_factory=list)
-    place: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    placement: Placement = ORIGIN
     mover: int = STILL
 
     def __post_init__(self) -> None:
@@ -142,22 +154,22 @@ class SceneBuilder:
         return len(self.materials) - 1
 
     def world(self, x: float, y: float, z: float) -> Vector:
-        """A point of the current placement in world coordinates."""
-        px, py, pz, yaw = self.place
+        """Return a point of the current placement in world coordinates."""
+        px, py, pz, yaw = self.placement
         c, s = cos(yaw), sin(yaw)
         return px + c * x - s * y, py + s * x + c * y, pz + z
 
     @contextmanager
     def at(self, x: float, y: float, z: float = 0.0, yaw: float = 0.0) -> Iterator[None]:
         """Build relative to (x, y, z), turned by yaw about the vertical."""
-        before = self.place
-        self.place = (*self.world(x, y, z), before[3] + yaw)
+        before = self.placement
+        self.placement = Placement(*self.world(x, y, z), before.yaw + yaw)
         yield
-        self.place = before
+        self.placement = before
 
     @contextmanager
     def moving(self, motion: Motion) -> Iterator[None]:
-        """What is built inside moves together; the motion is given in world coordinates."""
+        """Build things that move together; the motion is in world coordinates."""
         before = self.mover
         self.motions.append(motion)
         self.mover = len(self.motions) - 1
@@ -176,7 +188,7 @@ class SceneBuilder:
                 kind,
                 self.world(*centre),
                 (max(half[0], 1e-4), max(half[1], 1e-4), max(half[2], 1e-4)),
-                (self.place[3] + turn[0], turn[1], turn[2]),
+                (self.placement.yaw + turn[0], turn[1], turn[2]),
                 taper,
                 cut,
                 self.random.randrange(1 << 16) if cut.kind else 0,
@@ -235,7 +247,7 @@ class SceneBuilder:
 
 
 def _rotations(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
-    """N 3 3: Rz(yaw) Ry(pitch) Rx(roll)."""
+    """Return N 3 3: Rz(yaw) Ry(pitch) Rx(roll)."""
     a, b, c = np.cos(yaw), np.cos(pitch), np.cos(roll)
     p, q, r = np.sin(yaw), np.sin(pitch), np.sin(roll)
     rows = [a * b, a * q * r - p * c, a * q * c + p * r, p * b, p * q * r + a * c, p * q * c - a * r, -q, b * r, b * c]

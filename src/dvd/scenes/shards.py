@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dvd.errors import InputError, OptionError, OutputError
+from dvd.files import why_refused
 from dvd.processes import is_being_written, writer_tag
 from dvd.scenes.render import render
 
@@ -26,7 +27,7 @@ SCENES_PER_SHARD = 256
 
 @dataclass(frozen=True)
 class ShardOrder:
-    """What one shard holds: scenes [first, stop) at a size, `views` single frames each or one clip of `frames`."""
+    """The contents of a shard: scenes [first, stop) at a size, `views` single frames each or one clip of `frames`."""
 
     first: int
     stop: int
@@ -54,12 +55,12 @@ def write_shards(
     family: str | None = None,
     scenes_per_shard: int = SCENES_PER_SHARD,
 ) -> list[Path]:
-    """Render the seeds' scenes into shards under `folder`, skipping finished ones; returns the shards' folders.
+    """Render the seeds' scenes into shards under `folder`, skip finished ones, and return the shards' folders.
 
     A shard holds rgb.npy uint8 N T H W 3, disparity.npy float16 N T H W (1 / metres, 0 for sky), intrinsics.npy
-    N 3 3 and meta.json. With frames = 1 each seed gives `views` samples, else one clip. `textures` is the folder
-    for TextureBank.load, or None. Raises OptionError for an empty or stepped range, OutputError where `folder`
-    already holds other samples.
+    N 3 3 and meta.json. With frames = 1 each seed gives `views` samples, else one clip. `textures` and `family`
+    are those of `render`. Raises OptionError for an empty or stepped range, OutputError if `folder` already holds other
+    samples or the disk refuses a shard.
     """
     if not seeds or seeds.step != 1:
         raise OptionError(f"cannot write shards for {seeds}: give a non-empty range of seeds with step 1")
@@ -89,14 +90,14 @@ def write_shards(
                     for job in as_completed(jobs):
                         job.result()
                         bar.update(jobs[job].stop - jobs[job].first)
-                except BaseException:  # Ctrl-C or a signal to this process alone: not to wait for all that is queued
+                except BaseException:  # Ctrl-C or a signal to this process alone: do not wait for the queued shards
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
     return [folder / order.name for order in orders]
 
 
 def read_shard(shard: Path | str) -> dict[str, np.ndarray]:
-    """Memory-mapped arrays of a finished shard by name; InputError where it is incomplete."""
+    """Return the memory-mapped arrays of a finished shard by name. Raises InputError if it is incomplete."""
     shard = Path(shard)
     names = ("rgb", "disparity", "intrinsics")
     if not all((shard / f"{name}.npy").is_file() for name in names):
@@ -105,7 +106,7 @@ def read_shard(shard: Path | str) -> dict[str, np.ndarray]:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """End this worker when its parent is killed; it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
@@ -118,7 +119,7 @@ def _end_with_parent() -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what a killed run left half-written; a process that still lives keeps its own."""
+    """Remove the half-written shards of killed runs, not those of processes that are still alive."""
     for part in folder.glob(".shard_*.*"):
         if not is_being_written(part):
             shutil.rmtree(part, ignore_errors=True)
@@ -134,24 +135,23 @@ def _is_done(folder: Path, order: ShardOrder) -> bool:
 
 
 def _write(folder: Path, order: ShardOrder) -> None:
-    """Render one shard beside its place, then rename it there, so that an interrupted one never looks finished."""
+    """Render one shard into a temporary folder and rename it, so that an interrupted one never looks finished."""
     views = order.views if order.frames == 1 else 1
     settings = order.frames, order.height, order.width, views, order.family, order.textures
     clips = [clip for seed in range(order.first, order.stop) for clip in render(seed, *settings)]
     aside = folder / f".{order.name}.{writer_tag()}"
-    about = [{"family": clip.family, "move": clip.move, "moving": clip.moving} for clip in clips]
+    meta = [{"family": clip.family, "move": clip.move, "moving": clip.moving} for clip in clips]
     try:
         aside.mkdir(exist_ok=True)
         np.save(aside / "rgb.npy", np.stack([clip.rgb for clip in clips]))
         np.save(aside / "disparity.npy", np.stack([(1.0 / clip.depth_m).astype(np.float16) for clip in clips]))
         np.save(aside / "intrinsics.npy", np.stack([clip.intrinsics for clip in clips]))
-        (aside / "meta.json").write_text(json.dumps({"order": asdict(order), "clips": about}), encoding="utf-8")
+        (aside / "meta.json").write_text(json.dumps({"order": asdict(order), "clips": meta}), encoding="utf-8")
         shutil.rmtree(folder / order.name, ignore_errors=True)
         aside.rename(folder / order.name)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
         free = shutil.disk_usage(folder).free / 2**30
         raise OutputError(
-            f"{folder}: scenes cannot be written ({error.strerror or error}; {free:.1f} GiB are free); make room, and "
-            "run the same command: finished shards stay"
+            f"{folder}: {why_refused(error)} ({free:.1f} GiB are free); then run the same command: finished shards stay"
         ) from error

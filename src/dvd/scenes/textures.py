@@ -80,9 +80,9 @@ MATERIAL, SKY = record_type(Material), record_type(Sky)
 
 
 class TextureBank(NamedTuple):
-    """All textures: pixels P 3 uint8 (sRGB), offsets N L, sizes N 2 (width, height), means N (linear), photo count.
+    """N textures with L mip levels: pixels P 3 uint8 (sRGB), offsets N L, sizes N 2 (width, height), means N (linear).
 
-    Photographs come first: textures [0, photos) are photographs, [photos, count) materials.
+    The first `photos` textures are photographs, the others materials.
     """
 
     pixels: np.ndarray
@@ -93,13 +93,13 @@ class TextureBank(NamedTuple):
 
     @staticmethod
     def empty() -> TextureBank:
-        """No textures: every surface is a colour, a pattern or noise."""
+        """Return a bank without textures: every surface is a colour, a pattern or noise."""
         nothing = np.zeros((0, 2), np.int64)
         return TextureBank(np.zeros((1, 3), np.uint8), np.zeros((0, LEVELS), np.int64), nothing, np.zeros(0), 0)
 
     @staticmethod
     def load(folder: Path | str) -> TextureBank:
-        """Read `folder`/photos and `folder`/materials (jpg, png, webp); an InputError where neither holds a picture."""
+        """Read `folder`/photos and `folder`/materials (jpg, png, webp); raise InputError if neither holds one."""
         folder = Path(folder)
         photos, materials = _pictures(folder / "photos"), _pictures(folder / "materials")
         if not photos and not materials:
@@ -110,7 +110,7 @@ class TextureBank(NamedTuple):
 
 @lru_cache(maxsize=2)
 def cached_bank(folder: str | None) -> TextureBank:
-    """The bank of a folder, read once per process; None gives the empty bank."""
+    """Return the bank of a folder, read once per process, or for None the empty bank."""
     return TextureBank.empty() if folder is None else TextureBank.load(folder)
 
 
@@ -147,7 +147,7 @@ def _pack(images: list[np.ndarray], photos: int) -> TextureBank:
 
 @kernel
 def covered(x: float, fraction: float, width: float) -> float:
-    """Share of [x - width/2, x + width/2] in which frac(x) < fraction."""
+    """Return the share of [x - width/2, x + width/2] in which frac(x) < fraction."""
     width = max(width, 1e-4)
     a, b = x - 0.5 * width, x + 0.5 * width
     fa, fb = np.floor(a), np.floor(b)
@@ -156,7 +156,7 @@ def covered(x: float, fraction: float, width: float) -> float:
 
 @kernel
 def value_noise(x: float, y: float, seed: int) -> float:
-    """Smooth lattice noise in [0, 1]."""
+    """Return smooth lattice noise in [0, 1]."""
     i, j = int(np.floor(x)), int(np.floor(y))
     f, g = x - i, y - j
     f, g = f * f * (3.0 - 2.0 * f), g * g * (3.0 - 2.0 * g)
@@ -167,7 +167,7 @@ def value_noise(x: float, y: float, seed: int) -> float:
 
 @kernel
 def fractal_noise(x: float, y: float, seed: int, width: float) -> float:
-    """Three octaves of value noise around 0.5; octaves finer than `width` (in units of x) fade out."""
+    """Return three octaves of value noise around 0.5; octaves finer than `width` (in units of x) fade out."""
     total, amplitude, scale = 0.0, 0.5, 1.0
     for octave in range(3):
         keep = max(0.0, min(1.0, 1.5 - width * scale))
@@ -181,7 +181,7 @@ def fractal_noise(x: float, y: float, seed: int, width: float) -> float:
 
 @kernel
 def texel(bank: TextureBank, n: int, u: float, v: float, span: float, rgb: np.ndarray) -> None:
-    """Bilinear, repeating sample of texture n at (u, v) in tiles; `span` is the footprint in tiles. Linear RGB."""
+    """Sample texture n at (u, v) in tiles, bilinear and repeating; `span` is the footprint in tiles. Linear RGB."""
     level = 0
     texels = span * bank.sizes[n, 0]
     while texels > 1.4 and level < bank.offsets.shape[1] - 1:
@@ -202,7 +202,7 @@ def texel(bank: TextureBank, n: int, u: float, v: float, span: float, rgb: np.nd
 
 @kernel
 def mixing(m: np.record, u: float, v: float, ev: float, width: float) -> tuple[float, float, float]:
-    """Share of colour b, brightness factor, and a cell number in [0, 1) (-1 without) of the material's pattern."""
+    """Return the share of colour b, a brightness factor, and a random number of the cell in [0, 1), or -1."""
     pattern, pu, pv, fraction, seed = m.pattern, m.period_u, m.period_v, m.fraction, m.seed
     if pattern == STRIPES:
         return covered(u / pu, fraction, width / pu), 1.0, -1.0
@@ -243,16 +243,9 @@ def mixing(m: np.record, u: float, v: float, ev: float, width: float) -> tuple[f
 
 @kernel
 def albedo(
-    m: np.record,
-    u: float,
-    v: float,
-    eu: float,
-    ev: float,
-    width: float,
-    bank: TextureBank,
-    rgb: np.ndarray,
+    m: np.record, u: float, v: float, eu: float, ev: float, width: float, bank: TextureBank, rgb: np.ndarray
 ) -> None:
-    """Linear albedo of material row m at (u, v) metres on a face of half extents (eu, ev), footprint `width` metres."""
+    """Write the linear albedo at (u, v) of a face of half extents (eu, ev) into `rgb`; `width`: the footprint (m)."""
     fit_u, fit_v = 0.5 + 0.5 * u / eu, 0.5 - 0.5 * v / ev
     if m.turned:
         u, v = v, u
@@ -263,14 +256,7 @@ def albedo(
         texture = texture % len(bank.sizes)
         if m.texture_size > 0.0:
             across, down = m.texture_size, m.texture_size * bank.sizes[texture, 1] / bank.sizes[texture, 0]
-            texel(
-                bank,
-                texture,
-                (u + m.offset_u) / across,
-                -(v + m.offset_v) / down,
-                width / across,
-                rgb,
-            )
+            texel(bank, texture, (u + m.offset_u) / across, -(v + m.offset_v) / down, width / across, rgb)
         else:
             # A picture, screen or window photograph fills its face once.
             fit_u, fit_v = min(max(fit_u, 0.004), 0.996), min(max(fit_v, 0.004), 0.996)
@@ -298,15 +284,8 @@ def albedo(
 
 
 @kernel
-def sky_colour(
-    sky: np.record,
-    x: float,
-    y: float,
-    z: float,
-    bank: TextureBank,
-    rgb: np.ndarray,
-) -> None:
-    """Linear radiance of the sky along a unit direction; `sky` is scene.Sky.row()."""
+def sky_colour(sky: np.record, x: float, y: float, z: float, bank: TextureBank, rgb: np.ndarray) -> None:
+    """Write the linear radiance of the sky along a unit direction into `rgb`."""
     height = max(0.0, z)
     texture = sky.photo
     if texture >= 0 and len(bank.sizes) > 0:

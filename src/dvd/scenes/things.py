@@ -1,4 +1,7 @@
-"""Things to put into a scene: small ones, plants, people, animals, furniture, vehicles."""
+"""Things to put into a scene: small ones, plants, people, animals, furniture, vehicles.
+
+Each is built at the builder's placement. Furniture has its back at y = 0 and its front towards +y; vehicles face +x.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from dvd.scenes.textures import BOOKS, STRIPES, TILES
 from dvd.scenes.trace import BLOB, LEAF, LEAVES, Cut
 
 UPRIGHT = pi / 2
-"""Roll that stands a quad up: its x stays horizontal, its y points up."""
+"""Roll of an upright quad: its x stays horizontal, its y points up."""
 
 
 def bottle(b: SceneBuilder) -> None:
-    """A bottle, 15–35 cm."""
+    """Build a bottle, 15–35 cm."""
     r = b.random
     body = b.add(b.paint.plain(specular=0.5))
     radius, height = r.uniform(0.025, 0.05), r.uniform(0.1, 0.2)
@@ -26,7 +29,7 @@ def bottle(b: SceneBuilder) -> None:
 
 
 def cup(b: SceneBuilder) -> None:
-    """A mug with a handle, or a glass."""
+    """Build a mug with a handle, or a glass."""
     r = b.random
     paint, radius, height = b.add(b.paint.plain(specular=0.3)), r.uniform(0.03, 0.05), r.uniform(0.07, 0.13)
     inside = b.add(b.paint.plain())
@@ -40,7 +43,7 @@ def cup(b: SceneBuilder) -> None:
 
 
 def carton(b: SceneBuilder) -> None:
-    """A box of cereals, a parcel, a tin."""
+    """Build a box of cereals, a parcel, a tin."""
     r = b.random
     half = (r.uniform(0.03, 0.14), r.uniform(0.03, 0.1), r.uniform(0.02, 0.15))
     front = b.add(b.paint.picture() if r.random() < 0.4 else b.paint.plain())
@@ -49,17 +52,17 @@ def carton(b: SceneBuilder) -> None:
 
 
 def books(b: SceneBuilder) -> None:
-    """A pile of books."""
+    """Build a pile of books."""
     r, z = b.random, 0.0
     for _ in range(r.randint(1, 4)):
         half = (r.uniform(0.08, 0.15), r.uniform(0.06, 0.11), r.uniform(0.005, 0.025))
-        cover, pages = b.add(b.paint.plain()), b.add(b.paint.row((0.8, 0.78, 0.7)))
+        cover, pages = b.add(b.paint.plain()), b.add(b.paint.material((0.8, 0.78, 0.7)))
         b.box((0, 0, z + half[2]), half, (pages, pages, cover, pages, cover, cover), (r.uniform(-0.4, 0.4), 0, 0))
         z += 2 * half[2]
 
 
 def bowl(b: SceneBuilder) -> None:
-    """A bowl or plate, sometimes with fruit."""
+    """Build a bowl or plate, sometimes with fruit."""
     r = b.random
     radius, height = r.uniform(0.07, 0.16), r.uniform(0.01, 0.08)
     b.cylinder((0, 0, height / 2), (radius, radius, height / 2), b.add(b.paint.plain(specular=0.3)), taper=-0.6)
@@ -71,7 +74,7 @@ def bowl(b: SceneBuilder) -> None:
 
 
 def ball(b: SceneBuilder) -> None:
-    """A ball or an egg-shaped ornament."""
+    """Build a ball or an egg-shaped ornament."""
     size = b.random.uniform(0.03, 0.13)
     tall = size * b.random.choice((1.0, 1.0, 0.7, 1.4))
     paint = b.paint.patterned(b.paint.any_colour(), b.paint.any_colour(), size * 0.8)
@@ -79,18 +82,18 @@ def ball(b: SceneBuilder) -> None:
 
 
 def lamp(b: SceneBuilder) -> None:
-    """A table lamp."""
+    """Build a table lamp."""
     r = b.random
     tall = r.uniform(0.2, 0.45)
     metal = b.add(b.paint.metal())
     b.cylinder((0, 0, 0.01), (0.08, 0.08, 0.01), metal)
     b.cylinder((0, 0, tall / 2), (0.01, 0.01, tall / 2), metal)
-    shade = b.add(b.paint.row(b.paint.any_colour(), emission=r.choice((0.0, 1.5))))
+    shade = b.add(b.paint.material(b.paint.any_colour(), emission=r.choice((0.0, 1.5))))
     b.cylinder((0, 0, tall + 0.05), (0.13, 0.13, 0.09), shade, taper=r.uniform(0.0, 0.6))
 
 
 def laptop(b: SceneBuilder) -> None:
-    """An open laptop with a keyboard and a lit screen."""
+    """Build an open laptop with a keyboard and a lit screen."""
     r = b.random
     case, keys = b.add(b.paint.metal()), b.add(b.paint.print())
     screen = b.add(b.paint.picture(1.0) if r.random() < 0.5 else b.paint.print(1.0))
@@ -99,7 +102,7 @@ def laptop(b: SceneBuilder) -> None:
 
 
 def monitor(b: SceneBuilder) -> None:
-    """A screen on a stand, or a television."""
+    """Build a screen on a stand, or a television."""
     r = b.random
     wide, tall = r.uniform(0.22, 0.4), r.uniform(0.14, 0.22)
     case = b.add(b.paint.plain(b.paint.colour(0.6, 0.1, (0, 0.1), (0.05, 0.3))))
@@ -111,7 +114,7 @@ def monitor(b: SceneBuilder) -> None:
 
 
 def keyboard(b: SceneBuilder) -> None:
-    """A keyboard and a mouse, or sheets of paper."""
+    """Build a keyboard and a mouse, or sheets of paper."""
     r = b.random
     if r.random() < 0.5:
         b.box((0, 0, 0.01), (0.21, 0.07, 0.01), b.add(b.paint.print()))
@@ -123,7 +126,7 @@ def keyboard(b: SceneBuilder) -> None:
 
 
 def pan(b: SceneBuilder) -> None:
-    """A pot or a pan with its handle."""
+    """Build a pot or a pan with its handle."""
     r = b.random
     metal, radius, tall = b.add(b.paint.metal()), r.uniform(0.08, 0.14), r.uniform(0.03, 0.14)
     b.cylinder((0, 0, tall / 2), (radius, radius, tall / 2), metal)
@@ -134,7 +137,7 @@ def pan(b: SceneBuilder) -> None:
 
 
 def plant(b: SceneBuilder, tall: float = 0.4) -> None:
-    """A pot with leaf blades, or with a bushy crown."""
+    """Build a pot with leaf blades, or with a bushy crown."""
     r = b.random
     pot, green = b.add(b.paint.plain()), [b.add(b.paint.leaves()) for _ in range(2)]
     width = tall * r.uniform(0.15, 0.3)
@@ -159,12 +162,12 @@ def plant(b: SceneBuilder, tall: float = 0.4) -> None:
 def crown(
     b: SceneBuilder, x: float, y: float, z: float, wide: float, tall: float, leaf: float, green: list[int]
 ) -> None:
-    """Foliage: lumps of a solid core inside a shell full of holes; `leaf` is the leaves' size in metres.
+    """Build foliage: lumps of a solid core inside a shell full of holes; `leaf` is the leaves' size in metres.
 
-    Leaves grow with the distance from the origin, where cameras stand: smaller than a pixel they would be noise.
+    Leaves grow with the distance from the origin, where the cameras are: smaller than a pixel they would be noise.
     """
     r = b.random
-    far = max(abs(b.place[0]), abs(b.place[1]))
+    far = max(abs(b.placement.x), abs(b.placement.y))
     leaf = max(leaf, 0.007 * far)
     lumps = 3 if far < 30.0 else 2
     for n in range(lumps):
@@ -182,7 +185,7 @@ def crown(
 
 
 def tree(b: SceneBuilder, tall: float) -> None:
-    """A trunk with branches and one to four crowns, a conifer, or a bare pole of a tree."""
+    """Build a trunk with branches and one to four crowns, a conifer, or a bare pole of a tree."""
     r = b.random
     bark = b.add(b.paint.textured(b.paint.colour(0.08, 0.03, (0.1, 0.5), (0.15, 0.5)), (0.3, 1.0)))
     thick = tall * r.uniform(0.015, 0.04)
@@ -204,20 +207,20 @@ def tree(b: SceneBuilder, tall: float) -> None:
 
 
 def bush(b: SceneBuilder, size: float) -> None:
-    """A low, wide crown on the ground."""
+    """Build a low, wide crown on the ground."""
     green = [b.add(b.paint.leaves()) for _ in range(2)]
     crown(b, 0, 0, size * 0.4, size, size * 0.7, b.random.uniform(0.04, 0.08), green)
 
 
 def grass(b: SceneBuilder, tall: float) -> None:
-    """A tuft of upright ragged blades."""
+    """Build a tuft of upright ragged blades."""
     paint = b.add(b.paint.leaves())
     for n in range(3):
         b.quad((0, 0, tall * 0.4), (tall * 0.7, tall), paint, (n * 1.05, 0, UPRIGHT), Cut(BLOB, 13))
 
 
 def person(b: SceneBuilder, *, walking: float = 0.0, sitting: bool = False, heading: float = 0.0) -> None:
-    """A figure of 1.5–1.95 m that looks along +y; `walking` in m/s along the world azimuth `heading` (0 stands)."""
+    """Build a person of 1.5–1.95 m that looks along +y; `walking` in m/s along the world azimuth `heading`."""
     r = b.random
     scale = r.uniform(0.86, 1.1)
     skin, hair = b.add(b.paint.skin()), b.add(b.paint.plain(b.paint.colour(0.07, 0.03, (0.1, 0.6), (0.05, 0.6)), 0.0))
@@ -227,7 +230,7 @@ def person(b: SceneBuilder, *, walking: float = 0.0, sitting: bool = False, head
     broad = scale * r.uniform(0.17, 0.23)
     velocity = (walking * cos(heading), walking * sin(heading), 0.0)
     phase = r.uniform(0, 2 * pi)
-    axis = b.place[3]
+    axis = b.placement.yaw
 
     def limb(side: float, hinge: float, amplitude: float) -> Motion:
         at = b.world(side, 0, hinge)
@@ -260,7 +263,7 @@ def person(b: SceneBuilder, *, walking: float = 0.0, sitting: bool = False, head
 
 
 def animal(b: SceneBuilder, size: float) -> None:
-    """A four-legged body, dog to cow."""
+    """Build an animal with four legs, dog to cow."""
     r = b.random
     fur = b.add(b.paint.textured(b.paint.colour(0.08, 0.04, (0.0, 0.6), (0.1, 0.9)), (0.3, 1.0)))
     b.ellipsoid((0, 0, size), (size * 0.9, size * 0.35, size * 0.38), fur)
@@ -275,7 +278,7 @@ SMALL = (bottle, cup, carton, carton, books, bowl, ball, lamp, laptop, keyboard,
 
 
 def clutter(b: SceneBuilder, wide: float, deep: float, count: int) -> None:
-    """Up to `count` small things on a surface of half extents (wide, deep) at z = 0, not on top of each other."""
+    """Build up to `count` small things on a surface of half extents (wide, deep) at z = 0, not on top of each other."""
     r = b.random
     taken: list[tuple[float, float, float]] = []
     for _ in range(count):
@@ -289,7 +292,7 @@ def clutter(b: SceneBuilder, wide: float, deep: float, count: int) -> None:
 
 
 def table(b: SceneBuilder, wide: float, deep: float, tall: float) -> None:
-    """A table with four legs or one foot, round or square, with things on it (wide, deep: half extents)."""
+    """Build a table with four legs or one foot, round or square, with things on it (wide, deep: half extents)."""
     r = b.random
     top, leg = b.add(b.paint.wood()), b.add(b.paint.wood() if r.random() < 0.6 else b.paint.metal())
     thick = r.uniform(0.01, 0.03)
@@ -313,7 +316,7 @@ def table(b: SceneBuilder, wide: float, deep: float, tall: float) -> None:
 
 
 def chair(b: SceneBuilder) -> None:
-    """A chair with legs and back (board, bars or office chair), or a stool; it looks along +y."""
+    """Build a chair with legs and back (board, bars or office chair), or a stool; it looks along +y."""
     r = b.random
     wood, seat = b.add(b.paint.wood()), b.add(b.paint.cloth() if r.random() < 0.5 else b.paint.wood())
     tall, half = r.uniform(0.42, 0.5), r.uniform(0.18, 0.25)
@@ -345,7 +348,7 @@ def chair(b: SceneBuilder) -> None:
 
 
 def cupboard(b: SceneBuilder, wide: float, deep: float, low: float, high: float) -> None:
-    """A body with doors or drawers and handles between two heights; its back is at y = 0 (wide: half, deep: full)."""
+    """Build a body with doors or drawers between two heights (wide: half, deep: full)."""
     r = b.random
     body, front, grip = b.add(b.paint.wood()), b.add(b.paint.wood()), b.add(b.paint.metal())
     b.box((0, deep / 2, (low + high) / 2), (wide, deep / 2, (high - low) / 2), body)
@@ -364,14 +367,14 @@ def cupboard(b: SceneBuilder, wide: float, deep: float, low: float, high: float)
 
 
 def counter(b: SceneBuilder, wide: float) -> None:
-    """A kitchen run: base cupboards, worktop, sink or hob, wall units, tiles behind (wide: half)."""
+    """Build a kitchen run: base cupboards, worktop, sink or hob, wall units, tiles behind (wide: half)."""
     r = b.random
     deep, tall = r.uniform(0.55, 0.65), r.uniform(0.85, 0.95)
     cupboard(b, wide, deep, 0.08, tall - 0.04)
     b.box((0, deep / 2, 0.04), (wide, deep / 2 - 0.03, 0.04), b.add(b.paint.plain()))
     b.box((0, deep / 2 + 0.01, tall - 0.02), (wide, deep / 2 + 0.02, 0.02), b.add(b.paint.wood()))
     splash = b.paint.any_colour()
-    tiles = b.paint.row(splash, (0.6, 0.6, 0.6), pattern=TILES, period=(0.12, 0.12), fraction=0.04, specular=0.2)
+    tiles = b.paint.material(splash, (0.6, 0.6, 0.6), pattern=TILES, period=(0.12, 0.12), fraction=0.04, specular=0.2)
     b.box((0, 0.005, tall + 0.28), (wide, 0.005, 0.28), b.add(tiles))
     metal = b.add(b.paint.metal())
     if r.random() < 0.6:
@@ -395,7 +398,7 @@ def counter(b: SceneBuilder, wide: float) -> None:
 
 
 def shelf(b: SceneBuilder, wide: float, tall: float) -> None:
-    """Boards full of books and things; its back is at y = 0 (wide: half)."""
+    """Build boards full of books and things (wide: half)."""
     r = b.random
     wood, deep = b.add(b.paint.wood()), r.uniform(0.22, 0.4)
     for x in (-1, 1):
@@ -416,7 +419,7 @@ def shelf(b: SceneBuilder, wide: float, tall: float) -> None:
             elif fill < 0.6:
                 high = free * r.uniform(0.6, 0.9)
                 row = b.add(
-                    b.paint.row(
+                    b.paint.material(
                         b.paint.colour(r.random(), 0.5, (0.2, 0.7), (0.4, 0.9)),
                         pattern=BOOKS,
                         period=(r.uniform(0.025, 0.05), 3.0),
@@ -443,7 +446,7 @@ def _book_row(b: SceneBuilder, x: float, stop: float, deep: float, free: float) 
 
 
 def sofa(b: SceneBuilder, wide: float) -> None:
-    """A sofa or armchair with cushions; its back is at y = 0 (wide: half)."""
+    """Build a sofa or armchair with cushions (wide: half)."""
     r = b.random
     cloth, deep, seat = b.add(b.paint.cloth()), r.uniform(0.75, 0.95), r.uniform(0.36, 0.46)
     b.box((0, deep / 2, seat / 2 + 0.03), (wide, deep / 2, seat / 2 - 0.03), cloth)
@@ -462,7 +465,7 @@ def sofa(b: SceneBuilder, wide: float) -> None:
 
 
 def bed(b: SceneBuilder, wide: float) -> None:
-    """A bed with mattress, blanket, pillows and head board at y = 0 (wide: half)."""
+    """Build a bed with mattress, blanket, pillows and head board at y = 0 (wide: half)."""
     r = b.random
     wood, sheet, long, tall = b.add(b.paint.wood()), b.add(b.paint.cloth()), 2.0, r.uniform(0.25, 0.45)
     b.box((0, 0.02, tall + 0.2), (wide, 0.02, tall + 0.2), wood)
@@ -475,7 +478,7 @@ def bed(b: SceneBuilder, wide: float) -> None:
 
 
 def desk(b: SceneBuilder, wide: float) -> None:
-    """A desk at the wall with monitors, keyboard and an office chair (wide: half)."""
+    """Build a desk at the wall with monitors, keyboard and an office chair (wide: half)."""
     r = b.random
     deep, tall = r.uniform(0.6, 0.8), r.uniform(0.7, 0.78)
     with b.at(0, deep / 2):
@@ -496,19 +499,22 @@ def desk(b: SceneBuilder, wide: float) -> None:
 
 
 def radiator(b: SceneBuilder, wide: float) -> None:
-    """A ribbed radiator on the wall (wide: half)."""
-    ribs = b.paint.row((0.75, 0.75, 0.72), (0.35, 0.35, 0.35), pattern=STRIPES, period=(0.05, 1), fraction=0.25)
+    """Build a ribbed radiator on the wall (wide: half)."""
+    ribs = b.paint.material((0.75, 0.75, 0.72), (0.35, 0.35, 0.35), pattern=STRIPES, period=(0.05, 1), fraction=0.25)
     b.box((0, 0.06, 0.4), (wide, 0.05, 0.28), b.add(ribs))
 
 
 def floor_lamp(b: SceneBuilder) -> None:
-    """A standing lamp."""
+    """Build a standing lamp."""
     r = b.random
     metal, tall = b.add(b.paint.metal()), r.uniform(1.3, 1.8)
     b.cylinder((0, 0.3, 0.015), (0.15, 0.15, 0.015), metal)
     b.cylinder((0, 0.3, tall / 2), (0.012, 0.012, tall / 2), metal)
     b.cylinder(
-        (0, 0.3, tall), (0.2, 0.2, 0.13), b.add(b.paint.row((0.8, 0.7, 0.5), emission=r.choice((0, 1.0)))), taper=0.3
+        (0, 0.3, tall),
+        (0.2, 0.2, 0.13),
+        b.add(b.paint.material((0.8, 0.7, 0.5), emission=r.choice((0, 1.0)))),
+        taper=0.3,
     )
 
 
@@ -516,15 +522,14 @@ DRIVING = "car", "car", "car", "car", "van", "lorry", "bus"
 
 
 def vehicle(b: SceneBuilder, kind: str) -> float:
-    """Build one vehicle; returns its half length in metres."""
-    builders = {"car": _car, "van": _van, "lorry": _lorry, "bus": _bus, "bicycle": _bicycle}
-    half = builders[kind](b)
+    """Build one of VEHICLES and return its half length in metres."""
+    half = VEHICLES[kind](b)
     b.look_at(0, 0, 1.0)
     return half
 
 
 def _glass(b: SceneBuilder) -> int:
-    return b.add(b.paint.row(b.paint.colour(0.58, 0.06, (0.05, 0.3), (0.08, 0.4)), specular=0.7, shininess=60))
+    return b.add(b.paint.material(b.paint.colour(0.58, 0.06, (0.05, 0.3), (0.08, 0.4)), specular=0.7, shininess=60))
 
 
 def _body(b: SceneBuilder) -> int:
@@ -532,12 +537,12 @@ def _body(b: SceneBuilder) -> int:
     grey = r.random() < 0.6
     colour = b.paint.colour(0.6, 0.1, (0, 0.12), (0.1, 0.95)) if grey else b.paint.any_colour()
     return b.add(
-        b.paint.row(colour, noise=r.choice((0.0, 0.05)), specular=r.uniform(0.2, 0.7), shininess=r.uniform(20, 80))
+        b.paint.material(colour, noise=r.choice((0.0, 0.05)), specular=r.uniform(0.2, 0.7), shininess=r.uniform(20, 80))
     )
 
 
 def _wheels(b: SceneBuilder, xs: tuple[float, ...], y: float, radius: float) -> None:
-    tyre, rim = b.add(b.paint.row((0.015, 0.015, 0.015))), b.add(b.paint.metal())
+    tyre, rim = b.add(b.paint.material((0.015, 0.015, 0.015))), b.add(b.paint.metal())
     for x in xs:
         for side in (-1, 1):
             b.cylinder((x, side * y, radius), (radius, radius, 0.1), tyre, (0, 0, pi / 2))
@@ -545,12 +550,12 @@ def _wheels(b: SceneBuilder, xs: tuple[float, ...], y: float, radius: float) -> 
 
 
 def _lights(b: SceneBuilder, half: float, y: float, z: float, size: float) -> None:
-    front = b.add(b.paint.row((0.9, 0.9, 0.85), emission=b.random.choice((0.3, 2.5)), specular=0.5))
-    rear = b.add(b.paint.row((0.7, 0.02, 0.02), emission=b.random.choice((0.2, 1.5))))
+    front = b.add(b.paint.material((0.9, 0.9, 0.85), emission=b.random.choice((0.3, 2.5)), specular=0.5))
+    rear = b.add(b.paint.material((0.7, 0.02, 0.02), emission=b.random.choice((0.2, 1.5))))
     for side in (-1, 1):
         b.box((half, side * y, z), (0.03, size, size * 0.55), front)
         b.box((-half, side * y, z + 0.06), (0.03, size * 0.8, size * 0.7), rear)
-    plate = b.add(b.paint.row((0.8, 0.8, 0.7)))
+    plate = b.add(b.paint.material((0.8, 0.8, 0.7)))
     for end in (-1, 1):
         b.box((end * (half + 0.01), 0, z - 0.2), (0.02, 0.25, 0.055), plate)
 
@@ -576,7 +581,7 @@ def _car(b: SceneBuilder) -> float:
             b.box((middle + x * long, side * broad * 0.885, waist + rise / 2), (0.045, 0.012, rise / 2), paint)
     for side in (-1, 1):
         b.ellipsoid((front * 0.75, side * (broad + 0.1), waist + 0.08), (0.06, 0.12, 0.08), paint)
-    dark = b.add(b.paint.row((0.02, 0.02, 0.02)))
+    dark = b.add(b.paint.material((0.02, 0.02, 0.02)))
     b.box((0, 0, 0.26), (half + 0.02, broad + 0.01, 0.06), dark)
     _wheels(b, (half * 0.62, -half * 0.62), broad - 0.09, r.uniform(0.29, 0.36))
     _lights(b, half, broad * 0.72, waist * 0.78, 0.13)
@@ -613,7 +618,7 @@ def _lorry(b: SceneBuilder) -> float:
         b.box((-1.05, 0, (1.0 + tall) / 2), (half - 1.0, broad, (tall - 1.0) / 2), load)
     else:
         b.cylinder((-1.05, 0, 1.95), (0.95, broad, half - 1.05), load, (0, pi / 2, 0))
-    b.box((-0.5, 0, 0.85), (half - 0.5, 0.6, 0.14), b.add(b.paint.row((0.03, 0.03, 0.03))))
+    b.box((-0.5, 0, 0.85), (half - 0.5, 0.6, 0.14), b.add(b.paint.material((0.03, 0.03, 0.03))))
     _wheels(b, (half - 1.0, -half * 0.35, -half * 0.7), broad - 0.12, 0.48)
     _lights(b, half, broad * 0.75, 0.8, 0.13)
     return half
@@ -624,7 +629,7 @@ def _bus(b: SceneBuilder) -> float:
     half, broad, tall = r.uniform(4.5, 6.5), 1.25, r.uniform(2.8, 3.2)
     paint, glass = _body(b), b.paint.colour(0.58, 0.06, (0.05, 0.3), (0.08, 0.35))
     b.box((0, 0, (0.35 + tall) / 2), (half, broad, (tall - 0.35) / 2), paint)
-    windows = b.paint.row(glass, (0.1, 0.1, 0.1), pattern=STRIPES, period=(1.2, 1.0), fraction=0.07, specular=0.5)
+    windows = b.paint.material(glass, (0.1, 0.1, 0.1), pattern=STRIPES, period=(1.2, 1.0), fraction=0.07, specular=0.5)
     b.box((0, 0, tall * 0.64), (half + 0.01, broad + 0.01, tall * 0.18), b.add(windows))
     _wheels(b, (half * 0.62, -half * 0.5), broad - 0.1, 0.46)
     _lights(b, half, broad * 0.78, 0.7, 0.14)
@@ -632,8 +637,8 @@ def _bus(b: SceneBuilder) -> float:
 
 
 def _bicycle(b: SceneBuilder) -> float:
-    paint, tyre = b.add(b.paint.plain()), b.add(b.paint.row((0.02, 0.02, 0.02)))
-    spokes = b.add(b.paint.row((0.25, 0.25, 0.25)))
+    paint, tyre = b.add(b.paint.plain()), b.add(b.paint.material((0.02, 0.02, 0.02)))
+    spokes = b.add(b.paint.material((0.25, 0.25, 0.25)))
     for x in (-0.52, 0.52):
         b.cylinder((x, 0, 0.34), (0.34, 0.34, 0.018), (tyre,) * 4 + (spokes, spokes), (0, 0, pi / 2))
     for x, z, long, lean in ((0.1, 0.72, 0.36, pi / 2), (-0.15, 0.55, 0.27, 0.35), (0.12, 0.5, 0.36, -0.75)):
@@ -642,3 +647,6 @@ def _bicycle(b: SceneBuilder) -> float:
     b.cylinder((0.4, 0, 1.02), (0.016, 0.016, 0.26), paint, (0, 0, pi / 2))
     b.box((-0.24, 0, 0.88), (0.12, 0.07, 0.03), tyre)
     return 0.85
+
+
+VEHICLES = {"car": _car, "van": _van, "lorry": _lorry, "bus": _bus, "bicycle": _bicycle}

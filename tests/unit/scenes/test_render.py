@@ -11,6 +11,17 @@ from dvd.errors import OptionError
 from dvd.scenes import FAMILIES, Clip, render
 
 SIZE = {"height": 36, "width": 48}
+KNOWN = (
+    ("room", 3, "walk", 113.068, 111.047, 43.714, 0.732988, 0.200115, (4.0814, 1.64876, 0.72958)),
+    ("room", 14, "pan", 98.373, 99.987, 39.598, 0.435090, 0.101997, (4.55674, 2.57529, 1.13057)),
+    ("clutter", 3, "hand", 129.191, 128.166, 49.052, 0.998785, 0.854431, (-0.73788, -0.23948, 1.019)),
+    ("clutter", 14, "tripod", 125.980, 125.812, 56.511, 1.153242, 0.694872, (-0.79251, -0.07338, 1.12574)),
+    ("street", 3, "car", 125.649, 126.230, 89.979, 0.119496, 0.099969, (2.345, 1.71503, 2.24503)),
+    ("street", 14, "pan", 90.160, 88.662, 49.670, 0.340429, 0.257020, (-6.76078, -1.27154, 1.1102)),
+    ("terrain", 3, "hand", 139.073, 140.425, 47.408, 0.088337, 0.109235, (1.68936, -1.23243, 1.62501)),
+    ("terrain", 14, "walk", 112.300, 113.824, 26.373, 0.035057, 0.033648, (-2.51227, 2.24023, 5.62571)),
+)
+"""Family, seed, move, means of both frames and deviation of red, mean and deviation of disparity, second position."""
 
 
 def first_clip(wanted: Callable[[Clip], bool], frames: int, family: str | None = None) -> Clip:
@@ -36,6 +47,29 @@ def test_same_seed_same_bits_and_sound_ranges(family: str) -> None:
     fov = 2 * np.degrees(np.arctan(0.5 * 48 / clip.intrinsics[0, 0]))
     assert 34.9 <= fov <= 100.1
     assert (clip.rgb != render(4, 2, family=family, **SIZE)[0].rgb).any()
+
+
+@pytest.mark.parametrize(("family", "seed", "move", "first", "second", "red", "mean", "deviation", "position"), KNOWN)
+def test_a_seed_keeps_its_pixels_from_one_version_to_the_next(
+    family: str,
+    seed: int,
+    move: str,
+    first: float,
+    second: float,
+    red: float,
+    mean: float,
+    deviation: float,
+    position: tuple[float, float, float],
+) -> None:
+    (clip,) = render(seed, 2, family=family, **SIZE)
+    disparity = 1.0 / clip.depth_m
+    assert clip.move == move
+    # Not hashes: NumPy, libm and the JPEG library may round the last bit differently on another processor.
+    assert [clip.rgb[0].mean(), clip.rgb[1].mean(), clip.rgb[..., 0].std()] == pytest.approx(
+        [first, second, red], abs=0.1
+    )
+    assert [disparity.mean(), disparity.std()] == pytest.approx([mean, deviation], rel=1e-3)
+    np.testing.assert_allclose(clip.poses[1, :3, 3], position, atol=2e-5)
 
 
 def test_views_share_a_scene_but_not_a_camera() -> None:

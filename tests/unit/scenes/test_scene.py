@@ -38,7 +38,7 @@ def test_motion_carries_a_body_rigidly() -> None:
 
 def test_only_movers_move() -> None:
     b = SceneBuilder(Random(0), TextureBank.empty())
-    paint = b.add(b.paint.row())
+    paint = b.add(b.paint.material())
     b.box((0, 0, 0), (1, 1, 1), paint)
     with b.moving(Motion((3.0, 0.0, 0.0))):
         b.ellipsoid((5, 0, 0), (1, 2, 3), paint, (0.3, 0.2, 0.1))

@@ -68,7 +68,7 @@ def test_several_processes_write_the_same_bits(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_shard(a)["disparity"], read_shard(b)["disparity"])
 
 
-def test_what_a_killed_run_left_is_swept_and_what_a_running_one_writes_is_kept(tmp_path: Path) -> None:
+def test_shards_of_killed_runs_are_removed_and_those_of_running_ones_kept(tmp_path: Path) -> None:
     machine = writer_tag().rpartition(".")[0]
     left = tmp_path / f".shard_00000000.{machine}.999999999"
     running = tmp_path / f".shard_00000000.{machine}.{os.getppid()}"
@@ -105,9 +105,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
             os.killpg(parent.pid, signal.SIGKILL)
 
 
-def test_a_signal_does_not_wait_for_the_shards_that_are_still_queued(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_does_not_wait_for_queued_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[dict[str, bool]] = []
 
     class Pool(ThreadPoolExecutor):

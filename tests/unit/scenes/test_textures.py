@@ -24,7 +24,7 @@ def test_covered_is_the_box_filter_of_the_pulse_train() -> None:
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_every_pattern_is_finite_and_fades_with_distance(pattern: int) -> None:
     paint = Palette(Random(1), TextureBank.empty())
-    drawn = paint.row((0.8, 0.7, 0.6), (0.1, 0.1, 0.2), pattern=pattern, period=(0.3, 0.2), fraction=0.4)
+    drawn = paint.material((0.8, 0.7, 0.6), (0.1, 0.1, 0.2), pattern=pattern, period=(0.3, 0.2), fraction=0.4)
     material = np.array([drawn], MATERIAL)[0]
     bank, rgb = TextureBank.empty(), np.empty(3)
     spread = []

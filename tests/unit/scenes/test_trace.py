@@ -20,7 +20,7 @@ EYE = np.array([-0.4, 0.25, 1.3])
 
 def scene_of(build: Callable[[SceneBuilder], None]) -> Scene:
     b = SceneBuilder(Random(0), TextureBank.empty())
-    paint = b.add(b.paint.row())
+    paint = b.add(b.paint.material())
     assert paint == 0
     build(b)
     return b.finish("test", Stage((0, 0, 0), (1, 1, 1)), Sky(), 1.0)

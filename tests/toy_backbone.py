@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dvd.backbones.base import Backbone, ModelCard
-from dvd.backbones.cards import card_of, read_config
+from dvd.backbones.base import Backbone, ModelCard, card_of, read_config
 from dvd.backbones.settings import ModelSettings
 from dvd.backbones.trainable import Trainable
 

@@ -36,7 +36,7 @@ PROTOCOLS = ("paper", "release-video", "release-image", "video-depth-anything")
 
 Space = Literal["disparity", "depth"]
 SPACES: tuple[Space, ...] = get_args(Space)
-"""What predictions are, and what they are aligned in."""
+"""The quantity that a method predicts, or that predictions are aligned in."""
 
 Scope = Literal["clip", "frame", "first-window"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)

@@ -96,7 +96,7 @@ class VideoInfo:
     has_audio: bool = False
     is_image: bool = False
     numbers: FrameNumbers | None = None
-    """Of a numbered image sequence; None otherwise."""
+    """The numbers of an image sequence; None for other inputs."""
     media: MediaFile | None = None
     """None for pictures. The pixel aspect is given after rotation, like width and height."""
     timeline: Timeline = field(default_factory=Timeline, compare=False)

@@ -29,11 +29,11 @@ def pan(seed: int, frames: int, speed: int = 2) -> list[np.ndarray]:
 def zoom(seed: int, frames: int, step: float = 0.03) -> list[np.ndarray]:
     """Each frame shows a larger part of the picture than the one before."""
     whole = picture(seed)
-    frames = []
+    zoomed = []
     for i in range(frames):
         rows, columns = ((np.arange(n) * (1 + step * i)).astype(int) for n in (HEIGHT, WIDTH))
-        frames.append(whole[:, rows][:, :, columns])
-    return frames
+        zoomed.append(whole[:, rows][:, :, columns])
+    return zoomed
 
 
 def cuts(frames: list[np.ndarray]) -> list[int]:

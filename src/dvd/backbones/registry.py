@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dvd.arguments import check_path
-from dvd.backbones.base import ModelCard
-from dvd.backbones.cards import card_of, read_config
+from dvd.backbones.base import ModelCard, card_of, read_config
 from dvd.backbones.hub import HubFile, cached, fetch
 from dvd.errors import ModelError, OptionError, unknown
 from dvd.plugins import Plugins

@@ -56,12 +56,12 @@ class Measures:
 
 
 class Trainable(ABC):
-    """What training asks of a backbone. The defaults are those of a small network that is trained whole."""
+    """The interface between a backbone and training; the defaults suit a small network that is trained whole."""
 
     name: str
     """As error messages call it."""
     sees: Literal["latents", "pixels"] = "pixels"
-    """What the network takes. Only RGB latents can be cached, be the data of a flow, or be a target of the loss."""
+    """The network's input. Only RGB latents can be cached, be the data of a flow, or be a target of the loss."""
     fits: tuple[str, ...] = ("full",)
     """The kinds of `Adaptation` that it allows."""
     time_factor: int = 4

@@ -54,7 +54,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Request:
-    """What to measure, and where the results go.
+    """The methods and data sets of an evaluation, its protocol, and the folder of its results.
 
     `methods` maps each method to its options, `datasets` each data set to its folder. `folder` has the results of a
     single method, or one folder for each of several.

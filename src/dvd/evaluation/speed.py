@@ -87,7 +87,7 @@ class Speed:
     stitch: str
     repeats: int
     weight_bytes: Mapping[str, int]
-    """Of our model, folded and as loaded, by dtype."""
+    """Bytes of our model's weights, folded and as loaded, by dtype."""
     notes: tuple[str, ...]
     rows: tuple[StageTime, ...]
     ratios: Mapping[str, float]

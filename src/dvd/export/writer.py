@@ -107,7 +107,7 @@ class Writer(ABC):
     library: ClassVar[str] = ""
     """A module that must be installed, "" for none."""
     install: ClassVar[str] = ""
-    """What to install where `library` is missing."""
+    """The package or extra to install where `library` is missing."""
 
     path: Path
     """Where the result will be; final after `close` or `abort`."""

@@ -15,10 +15,13 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import to_json
-
 from dvd.errors import InputError, OptionError, unknown
+
+try:
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+    from pydantic_core import to_json
+except ModuleNotFoundError as error:
+    raise OptionError("training needs pydantic; pip install 'dvd-depth[train]'") from error
 
 R = TypeVar("R")
 
@@ -125,8 +128,8 @@ def flat(recipe: Any) -> dict[str, str]:
 
 def differences(there: Any, now: Any) -> list[str]:
     """Return a line per field in which two recipes (or descriptions) differ: `adapt.steps: 100 there, 200 now`."""
-    tables = [_by_name(side if isinstance(side, Mapping) else describe(side)) for side in (there, now)]
-    return list(_differences(*tables, ""))
+    before, after = (_by_name(side if isinstance(side, Mapping) else describe(side)) for side in (there, now))
+    return list(_differences(before, after, ""))
 
 
 def _differences(there: Any, now: Any, where: str) -> Iterator[str]:
@@ -152,7 +155,7 @@ def _by_name(described: Any) -> Any:
 
 def _paths(table: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """Return the values of a nested table, tables included, by dotted path."""
-    paths = {}
+    paths: dict[str, Any] = {}
     for name, value in table.items():
         if name != TYPE:
             path = _join(where, name)
@@ -255,7 +258,7 @@ def _reason(error: ValidationError, value: Any, read: Any, where: str, none: str
         expected = f"{errors[0]['ctx']['max_length']} values"
     if kind == "missing":
         path.pop()
-        expected = f"{max(each['loc'][-1] for each in errors if each['type'] == kind) + 1} values"
+        expected = f"{1 + max(int(each['loc'][-1]) for each in errors if each['type'] == kind)} values"
     for index in path:
         where, value, read, none = _join(where, str(index)), read[index], read[index], ""
     return f"{where} is {_shown(value)}; expected {expected}{none}"

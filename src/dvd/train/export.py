@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from dvd.backbones.base import ModelCard
-from dvd.backbones.cards import read_json
+from dvd.backbones.base import ModelCard, read_json
 from dvd.backbones.trainable import Trainable
 from dvd.backbones.wan.checkpoints import load_transformer
 from dvd.backbones.wan.training import write_transformer

@@ -50,7 +50,7 @@ def test_unconvertible_checkpoints_are_refused_in_one_line(tmp_path: Path, capsy
     for arguments, wanted in (
         (["none.safetensors", "out.safetensors", "--layout", "merged"], "none.safetensors is not a file"),
         ([source, "out.pth", "--layout", "merged"], "written as .safetensors"),
-        ([source, str(there), "--layout", "merged"], "is there already"),
+        ([source, str(there), "--layout", "merged"], "exists already"),
         ([source, "out.safetensors", "--layout", "mergd"], "did you mean merged"),
     ):
         assert main(["convert", *arguments]) == 2

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from dvd.backbones.base import Backbone, ModelCard
-from dvd.backbones.cards import card_of
+from dvd.backbones.base import Backbone, ModelCard, card_of
 from dvd.backbones.wan.checkpoints import load_transformer, load_vae
 from dvd.backbones.wan.fold import FoldedTransformer, fold
 from dvd.backbones.wan.transformer import WanTransformer

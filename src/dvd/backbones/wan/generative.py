@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from dvd.arguments import check_seed
-from dvd.backbones.base import ModelCard
-from dvd.backbones.cards import card_of
+from dvd.backbones.base import ModelCard, card_of
 from dvd.backbones.wan.backbone import WanBackbone
 from dvd.backbones.wan.checkpoints import load_transformer, load_vae
 from dvd.backbones.wan.transformer import WanTransformer

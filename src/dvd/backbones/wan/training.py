@@ -15,9 +15,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from dvd.backbones.base import ModelCard
+from dvd.backbones.base import ModelCard, read_json
 from dvd.backbones.blueprint import blueprint
-from dvd.backbones.cards import read_json
 from dvd.backbones.hub import HubFile, fetch
 from dvd.backbones.registry import WAN_VAE
 from dvd.backbones.settings import Adaptation, ModelSettings

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from dvd.backbones.cards import read_json
+from dvd.backbones.base import read_json
 from dvd.backbones.wan.names import network_of
 from dvd.errors import ModelError, first_line
 

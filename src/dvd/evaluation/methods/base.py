@@ -1,4 +1,4 @@
-"""What a method is: one interface for everything that predicts depth, and the options that all methods share."""
+"""The interface of everything that predicts depth, and the options that all methods share."""
 
 from __future__ import annotations
 

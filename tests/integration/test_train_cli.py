@@ -125,14 +125,14 @@ def test_two_processes_train_as_one_does(whole: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_smoke_recipe_learns_depth(dvd: Run, tmp_path: Path) -> None:
-    """The recipe as it stands: pre-train, adapt, validate, in well under three minutes."""
+    """The whole recipe: pre-train, adapt, validate; two minutes alone on two cores."""
     assert dvd("train", "smoke", "-o", tmp_path, "--processes", 1).status == 0
     rows = read_history(tmp_path / "history.jsonl")
     for phase, name in (("vae", "image_error"), ("pretrain", "video_loss"), ("adapt", "video_loss")):
         curve = [row[name] for row in rows if row["phase"] == phase and name in row]
         assert np.mean(curve[-3:]) < 0.8 * np.mean(curve[:3]), (phase, curve)
     measured = [row["val_abs_rel"] for row in rows if "val_abs_rel" in row]
-    assert measured[-1] < 0.95 * constant_abs_rel(tmp_path)
+    assert measured[-1] < 0.9 * constant_abs_rel(tmp_path)
 
 
 def constant_abs_rel(folder: Path) -> float:
@@ -202,7 +202,7 @@ def test_a_run_of_another_recipe_is_not_resumed(dvd: Run, tmp_path: Path) -> Non
     record(SMOKE, tmp_path)
     done = dvd("train", "smoke", "-o", tmp_path, "--adapt.steps", 70)
     assert done.status == 2
-    assert "begun with another recipe (phases.adapt.steps: 200 there, 70 now)" in done.err
+    assert "begun with another recipe (phases.adapt.steps: 220 there, 70 now)" in done.err
 
 
 def test_a_config_file_sets_fields(dvd: Run, tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ SMOKE = Recipe(
         ),
         AdaptPhase(
             name="adapt",
-            steps=200,
+            steps=220,
             rate=4e-3,
             schedule="cosine",
             warm_up=10,
@@ -251,7 +251,7 @@ SMOKE = Recipe(
         SourceSettings(
             "held-out", "procedural", "video", scenes=ShardSet(4, 9, height=48, width=64, first_seed=9_000_000)
         ),
-        every=100,
+        every=110,
         clips=4,
         frames=9,
         size=(48, 64),
@@ -270,7 +270,7 @@ SMOKE_GENERATIVE = replace(
         FlowPhase(
             name="depth",
             content="depth",
-            steps=200,
+            steps=220,
             rate=4e-3,
             schedule="cosine",
             warm_up=10,

@@ -172,7 +172,7 @@ WRONG = {
     "no recipe": ([], "which recipe?"),
     "unknown field": (["smoke", "--adapt.stepz", "3"], "did you mean adapt.steps"),
     "a field without a value": (["smoke", "--adapt.steps"], "has no value"),
-    "not a number": (["smoke", "--adapt.steps", "many"], "adapt.steps is 'many'; expected a whole number"),
+    "not a number": (["smoke", "--adapt.steps", "many"], "adapt.steps is 'many'; expected a valid integer"),
     "ambiguous": (["smoke", "--steps", "3"], "is the end of several fields"),
     "contradiction": (["smoke", "--adapt.mixture.frames", "8"], "a video clip has 4 n + 1 frames"),
     "another contradiction": (["dvd-mini", "--kind", "lora"], "'kind' is the end of several"),

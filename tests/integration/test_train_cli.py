@@ -24,7 +24,8 @@ from dvd.train.tracking import read_history
 
 Run = Callable[..., Any]
 STEPS = [
-    *("--vae.steps", "4", "--vae.warm-up", "1", "--pretrain.steps", "4", "--pretrain.warm-up", "1"),
+    *("--vae.steps", "4", "--vae.warm-up", "1", "--vae.mixture.video-batch", "2"),
+    *("--pretrain.steps", "4", "--pretrain.warm-up", "1"),
     *("--adapt.steps", "8", "--adapt.warm-up", "1"),
 ]
 

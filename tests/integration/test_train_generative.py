@@ -108,7 +108,7 @@ def test_a_dry_run_names_the_steps_of_the_sampler(dvd: Run, tmp_path: Path) -> N
     done = dvd("train", "smoke-generative", "--dry-run", "-o", tmp_path / "run", "--depth.sampler-steps", 4)
     assert done.status == 0, done.err
     assert "phases.depth.sampler_steps = 4" in done.out
-    assert "depth: 200 steps of 10 clips" in done.out
+    assert "depth: 220 steps of 10 clips" in done.out
 
 
 WRONG = {

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dvd.train.feeds import open_one
 from PIL import Image
 
 from dvd.apps.cli import main
@@ -19,6 +18,7 @@ from dvd.data import Layout, layouts, register_layout
 from dvd.errors import OptionError
 from dvd.train.recipes import RECIPES
 from dvd.train.settings import SourceSettings
+from dvd.train.sources import open_one
 
 PLUGIN = """
 from dvd.data import Framing, Layout, Patterns

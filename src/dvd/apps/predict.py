@@ -70,8 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--half", action="store_true", help="raw values as float16 (npz, exr)")
     parser.add_argument(
         "--compress",
-        action="store_true",
-        default=None,
+        action=argparse.BooleanOptionalAction,
         help="npz compressed by bzip2, without loss (default: where that at least halves the file)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
@@ -155,7 +154,7 @@ def _refuse_unread(args: argparse.Namespace) -> None:
     formats = args.format or [chosen or DEFAULT_FORMAT]
     for name in RAW_VALUE_OPTIONS:
         readers = formats_reading(name)
-        if getattr(args, name) and not set(readers) & set(formats):
+        if getattr(args, name) not in (None, False) and not set(readers) & set(formats):
             raise OptionError(
                 f"--{name.replace('_', '-')} is for {' and '.join(readers)}, and {', '.join(formats)} is asked for; "
                 f"add --format {readers[0]}"

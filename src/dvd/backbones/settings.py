@@ -25,8 +25,8 @@ class ModelSettings:
     `kind` is a backbone that `dvd.backbones.registry` knows. `wan` is the transformer between the halves of its VAE;
     `mini` has an ImageNet encoder in front. `weights` names a model or a base to start from, or gives a path. Without
     weights the network starts from nothing, with the sizes in `transformer` and `vae` (wan), in `mini` (mini, from
-    ImageNet), or in `sizes` (any other backbone: pairs of a name and a number). OptionError for an unknown kind, and
-    for settings that the backbone refuses.
+    ImageNet), or in `sizes` (any other backbone: pairs of a name and a number). Raise OptionError for an unknown kind,
+    and for settings that the backbone refuses.
     """
 
     kind: str = "wan"
@@ -61,7 +61,7 @@ class Adaptation:
     `layers` lists the indices of the blocks, None for all; full training of some blocks freezes everything outside
     them. Cross-attention's queries and keys never receive a gradient under the zero context, so they get no LoRA,
     unless `release_layout` asks for it as the release has it: it is then there, frozen. A learned time basis always
-    learns. OptionError for a field that is out of range or contradicts another.
+    learns. Raise OptionError for a field that is out of range or contradicts another.
     """
 
     kind: Literal["lora", "full"] = "lora"

@@ -199,7 +199,7 @@ def _measure(
 def _predictions(
     method: Method, sequence: EvalSequence, file: PredictionFile, clock: _Clock
 ) -> Generator[tuple[EvalFrame, NDArray]]:
-    """Yield every frame with its prediction `H W`, and write it to the file; InputError if counts or sizes differ."""
+    """Yield every frame with its prediction `H W`, and write it to the file; raise InputError if they do not fit."""
     frames, chunks = sequence.frames(), method.predict(sequence)
     try:
         for chunk in clock.timing(chunks):

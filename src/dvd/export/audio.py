@@ -185,7 +185,7 @@ class _Route(Protocol):
 
     @classmethod
     def check(cls, source: av.AudioStream, format: str, packets: Sequence[Packet]) -> None:
-        """Try the first packets of a track. Raises one of `_TROUBLE` if they cannot be written this way."""
+        """Try the first packets of a track. Raise one of `_TROUBLE` if they cannot be written this way."""
         ...
 
     def write(self, packet: Packet | None) -> None:

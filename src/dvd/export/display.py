@@ -92,7 +92,7 @@ class WholeRange:
         self._frames += 1
 
     def result(self) -> tuple[float, float]:
-        """Return the range so far. Raises ValueError before the first frame."""
+        """Return the range so far. Raise ValueError before the first frame."""
         if not self._filled:
             raise ValueError("no frame has been seen")
         return widened(*quantiles(self._samples[: self._filled].ravel()))
@@ -137,7 +137,7 @@ def robust_range(frames: Sequence[np.ndarray]) -> tuple[float, float]:
 
 @cache
 def table(name: str) -> np.ndarray:
-    """Return a colormap as `256 3` uint8, far to near; do not write to it. Raises `OptionError` for an unknown name."""
+    """Return a colormap as `256 3` uint8, far to near; do not write to it. Raise `OptionError` for an unknown name."""
     if name not in COLORMAPS:
         raise OptionError(unknown("colormap", name, COLORMAPS))
     position = np.linspace(0, 1, 256)

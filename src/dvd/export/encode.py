@@ -40,7 +40,7 @@ class VideoEncoder:
     def __init__(
         self, part: Path, size: tuple[int, int], info: VideoInfo, first: Sequence[int], crf: int, audio: bool
     ) -> None:
-        """`size`: height and width; `first`: the time stamps of the first frames. Raises av.FFmpegError or OSError."""
+        """`size`: height and width; `first`: the time stamps of the first frames. Raise av.FFmpegError or OSError."""
         self._clock = Clock(info, first)
         self._scale = VideoReformatter()
         self._waiting: deque[av.Packet] = deque()

@@ -40,7 +40,7 @@ def writers() -> Mapping[str, type[Writer]]:
 
 
 def find_writer(format: str) -> type[Writer]:
-    """Return a format's writer. Raises `OptionError` if the format is unknown or its library is missing."""
+    """Return a format's writer. Raise `OptionError` if the format is unknown or its library is missing."""
     writer = _FORMATS[format]
     writer.check_installed()
     return writer
@@ -61,7 +61,7 @@ def suffix(format: str, is_image: bool = False) -> str:
 
 
 def format_of(path: str | Path) -> str | None:
-    """Return the format that the ending of `path` chooses; None for a folder. Raises `OptionError` for other files."""
+    """Return the format that the ending of `path` chooses; None for a folder. Raise `OptionError` for other files."""
     ending = Path(path).suffix.lower()
     known = {ending: name for name, writer in writers().items() for ending in writer.endings}
     if ending not in known and ending in _FOREIGN_ENDINGS:
@@ -78,7 +78,7 @@ def open_writer(
 ) -> Writer:
     """Return the writer for `format` at `path`; for an image, `mp4` becomes a colour-mapped PNG (see `writer.path`).
 
-    `network`: height and width of the frames that it will take, the source's by default. Raises `OptionError` for an
+    `network`: height and width of the frames that it will take, the source's by default. Raise `OptionError` for an
     unknown format or a missing library, `OutputError` if `path` cannot be written.
     """
     return find_writer(format).open(path, info, options, network)

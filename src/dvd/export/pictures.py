@@ -46,7 +46,7 @@ def contact_sheet(
 
     `rgb`: `H W 3` uint8 each; `disparity`: `h w` float32 each; `columns`: cells in a row; `numbers`: the labels of the
     cells, 0, 1, … by default; `ranges`: the disparities that each cell shows as darkest and brightest, one range for
-    all by default. Raises `OutputError` if `path` cannot be written.
+    all by default. Raise `OutputError` if `path` cannot be written.
     """
     if not rgb or len(rgb) != len(disparity):
         raise ValueError(f"{len(rgb)} RGB frames beside {len(disparity)} of disparity; expected as many, at least one")

@@ -17,7 +17,7 @@ _OF_ONE_RUN = ("outputs", "versions", "warnings", "earlier")
 def write_sidecar(path: str | Path, facts: Mapping[str, Any]) -> None:
     """Write `facts` as JSON at `path`, whole or not at all. Fractions and paths become text, NumPy scalars numbers.
 
-    Raises `OutputError` if the disk refuses.
+    Raise `OutputError` if the disk refuses.
     """
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=_plain) + "\n"
     with replacing(path) as file:

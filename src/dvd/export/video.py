@@ -150,7 +150,7 @@ class SideBySideWriter(VideoWriter):
     ) -> None:
         """Add frames: `rgb` T of `H W 3` uint8, `disparity` `T h w` float32 of the network's size.
 
-        `pts`: their time stamps in `info.time_base`; `shown`: the disparities that are darkest and brightest. Raises
+        `pts`: their time stamps in `info.time_base`; `shown`: the disparities that are darkest and brightest. Raise
         `OutputError` where the disk refuses, `ValueError` for another shape.
         """
         if len(rgb) != len(disparity):
@@ -176,7 +176,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path, size: Size) -> None:
-        """`folder`: where the file is; `size`: height and width of every frame. Raises OSError."""
+        """`folder`: where the file is; `size`: height and width of every frame. Raise OSError."""
         self._size = size
         self._pts: list[int] = []
         # Closed by `close`; a `with` here would end before the first frame.

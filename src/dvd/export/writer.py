@@ -35,7 +35,7 @@ MUCH_SMALLER = 4
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How results are written. Raises `OptionError` for a value outside its range.
+    """How results are written. Raise `OptionError` for a value outside its range.
 
     `range`: how disparity is spread over the colours of a video. `shot` shows every shot in the 2 % … 98 % quantiles of
     all of its frames, so a shot is encoded once it has ended; `global` does the same with the whole video. `rolling`
@@ -91,7 +91,7 @@ class Writer(ABC):
     """Takes finished frames in order; `close` puts the result at `path`, `abort` keeps the finished frames.
 
     A result grows beside `path` under a new name with `.part` in it, so `path` never holds half of one. In `with`, a
-    writer closes at the end and aborts on an error. Raises `OutputError` where the disk refuses.
+    writer closes at the end and aborts on an error. Raise `OutputError` where the disk refuses.
     """
 
     name: ClassVar[str]
@@ -123,7 +123,7 @@ class Writer(ABC):
     ) -> None:
         """`network`: height and width of the frames that `write` takes, the source's by default.
 
-        Raises `OutputError` if `path` cannot be written, or exists and `options.overwrite` is not set; `OptionError` if
+        Raise `OutputError` if `path` cannot be written, or exists and `options.overwrite` is not set; `OptionError` if
         the format's library is missing, or `path` does not fit the format.
         """
         self.path = Path(path)
@@ -171,7 +171,7 @@ class Writer(ABC):
     def write(self, disparity: np.ndarray, pts: Sequence[int]) -> None:
         """Add frames of the network's size: `disparity` `T h w` float32, larger is nearer; `pts` in `info.time_base`.
 
-        Raises `OutputError` where the disk refuses, `ValueError` for another shape.
+        Raise `OutputError` where the disk refuses, `ValueError` for another shape.
         """
         expected = (len(pts), *self.network)
         if disparity.shape != expected:

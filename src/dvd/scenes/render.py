@@ -63,7 +63,7 @@ def render(
     """Render `views` clips of one random scene with exact depth, each with its own camera and look.
 
     The same arguments give the same bits. `family` is one of FAMILIES, None draws one; `textures` is a folder with
-    pictures in photos/ and materials/, read once per process, without which surfaces are procedural. Raises OptionError
+    pictures in photos/ and materials/, read once per process, without which surfaces are procedural. Raise OptionError
     for an unknown family or a size below 8, InputError for a folder without pictures.
     """
     if frames < 1 or height < 8 or width < 8:

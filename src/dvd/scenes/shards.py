@@ -59,7 +59,7 @@ def write_shards(
 
     A shard holds rgb.npy uint8 N T H W 3, disparity.npy float16 N T H W (1 / metres, 0 for sky), intrinsics.npy
     N 3 3 and meta.json. With frames = 1 each seed gives `views` samples, else one clip. `textures` and `family`
-    are those of `render`. Raises OptionError for an empty or stepped range, OutputError if `folder` already holds other
+    are those of `render`. Raise OptionError for an empty or stepped range, OutputError if `folder` already holds other
     samples or the disk refuses a shard.
     """
     if not seeds or seeds.step != 1:
@@ -97,7 +97,7 @@ def write_shards(
 
 
 def read_shard(shard: Path | str) -> dict[str, np.ndarray]:
-    """Return the memory-mapped arrays of a finished shard by name. Raises InputError if it is incomplete."""
+    """Return the memory-mapped arrays of a finished shard by name. Raise InputError if it is incomplete."""
     shard = Path(shard)
     names = ("rgb", "disparity", "intrinsics")
     if not all((shard / f"{name}.npy").is_file() for name in names):

@@ -37,7 +37,7 @@ def load_adapted(
 
     As strict as `load_transformer`, whose `given` and `lora` these are. LoRA that no gradient reaches is merged into
     its base, which is exact under every context, and reported if it was not zero; `release_layout` keeps it instead,
-    frozen. ModelError where the file has no LoRA or several ranks.
+    frozen. Raise ModelError where the file has no LoRA or several ranks.
     """
     transformer, adapters = load_unmerged(weights, given, lora, device, dtype)
     kept = [module for module in adapters if release_layout or is_reached(module)]

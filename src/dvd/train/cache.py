@@ -31,8 +31,8 @@ def cache(
     """Encode every source of `recipe` under `folder`, resuming; yield each source's folder when it is done.
 
     Of videos every `stride`-th starting frame becomes a clip. The arithmetic is the recipe's own precision, so that
-    training reads what it would have computed; `half` stores 16 bits. OptionError where the recipe trains its VAE or
-    reads latents itself; InputError where too many samples cannot be read.
+    training reads what it would have computed; `half` stores 16 bits. Raise OptionError if the recipe trains its VAE or
+    reads latents itself, InputError if too many samples cannot be read.
     """
     if recipe.latents is not None:
         raise OptionError("latents are what dvd data cache makes; leave the field out")

@@ -25,15 +25,15 @@ def write_model(
 ) -> None:
     """Write the model that a run has trained to `folder`; `registry.load(folder)` opens it.
 
-    `sampler_steps` is that of a depth flow, whose model is generative. OutputError where it cannot be written; a model
-    that was there before is then still whole.
+    `sampler_steps` is that of a depth flow, whose model is generative. Raise OutputError if it cannot be written; a
+    model that was there before is then still whole.
     """
     with replacing_files(folder) as aside:
         backbone.save(aside, network, vae, card, sampler_steps)
 
 
 def product(recipe: Recipe) -> Phase:
-    """Return the last phase that learns depth, whose model a run exports. OptionError where a recipe has none."""
+    """Return the last phase that learns depth, whose model a run exports. Raise OptionError where a recipe has none."""
     for phase in reversed(recipe.phases):
         if phase.learns_depth:
             return phase
@@ -68,8 +68,8 @@ def convert(
     """Read a transformer's file in any layout and write it in another, float32, the same in function.
 
     LoRA that no gradient reaches is left out of `default`; if it was not zero it is merged, and reported. `given` and
-    `lora` are sizes and LoRA's alpha, by default those in the config.json beside `source`. ModelError where the source
-    does not fit or has no LoRA to leave unmerged, OutputError as `write_transformer`.
+    `lora` are sizes and LoRA's alpha, by default those in the config.json beside `source`. Raise ModelError if the
+    source does not fit or has no LoRA to leave unmerged, OutputError as `write_transformer`.
     """
     config = read_json(source.parent / "config.json")
     given = config.get("transformer", config) if given is None else given

@@ -61,7 +61,7 @@ class Validator:
 
 
 def held_out(settings: Validation, source: Source) -> list[HeldOut]:
-    """Load the clips. InputError where there are none."""
+    """Load the clips. Raise InputError where there are none."""
     count, clips = source.count(settings.frames), []
     for index in np.linspace(0, count - 1, min(settings.clips, count)).round().astype(int) if count else ():
         try:

@@ -60,7 +60,7 @@ class GenerativeWanBackbone(WanBackbone):
         return {"steps": self.steps, "seed": self.seed, "noise": "the same for every window"}
 
     def resampled(self, steps: int | None = None, seed: int | None = None) -> GenerativeWanBackbone:
-        """Return the same weights with other steps or another noise seed; OptionError where one is out of range."""
+        """Return the same weights with other steps or another seed; raise OptionError if they are out of range."""
         steps, seed = self.steps if steps is None else steps, self.seed if seed is None else seed
         return GenerativeWanBackbone(self.transformer, self.vae, self.card, steps, seed)
 

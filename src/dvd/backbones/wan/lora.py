@@ -35,8 +35,7 @@ def adapt(
 
     The frozen products of the blocks are then kept in `base_dtype`. In bfloat16 they take half the memory and, under
     bfloat16 autocast, give the same numbers, for autocast rounds them at every use. The residual stream, norms,
-    modulation, embeddings and LoRA stay in float32. OptionError where a layer does not exist or adapters are there
-    already.
+    modulation, embeddings and LoRA stay in float32. Raise OptionError if a layer does not exist or is adapted already.
     """
     config, layers = transformer.config, adaptation.layers
     if layers is not None and max(layers) >= config.num_layers:

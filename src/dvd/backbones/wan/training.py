@@ -199,8 +199,8 @@ def write_transformer(path: Path, transformer: WanTransformer, layout: Checkpoin
     - `default`: LoRA unmerged where there is any.
     - `merged`: weights with LoRA merged in float32.
 
-    A learned time basis is one name more. OutputError where the file cannot be written, OptionError where a config.json
-    beside it would misstate the alpha.
+    A learned time basis is one name more. Raise OutputError if the file cannot be written, OptionError if a
+    config.json beside it would misstate the alpha.
     """
     if layout not in CHECKPOINT_LAYOUTS:
         raise OptionError(unknown("layout", layout, CHECKPOINT_LAYOUTS))

@@ -271,7 +271,7 @@ def sinusoid(timestep: float | Tensor, width: int) -> Tensor:
 
 
 def token_grid(latent: Tensor, patch: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Return the number of patches of `B C T H W` along (t, h, w); ModelError if it does not divide."""
+    """Return the number of patches of `B C T H W` along (t, h, w); raise ModelError if it does not divide."""
     sizes = tuple(latent.shape[2:])
     if any(size % step for size, step in zip(sizes, patch, strict=True)):
         raise ModelError(f"a latent of (T, H, W) = {sizes} does not divide into patches of {patch}; pad it")

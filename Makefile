@@ -1,7 +1,7 @@
 # Two commands, from nothing but Python 3.11:
 #   make demo [CLIP=path]   depth of a real clip, into demo/
 #   make test               lint, types, all tests
-# Also: make bench, make clean. The environment is .venv in this folder.
+# Also: make check (lint, types, the fast tests), make bench, make clean. The environment is .venv in this folder.
 
 # Any POSIX shell and GNU make from 3.81 on, which is macOS's. Recipes are single commands or joined with &&: make 3.81
 # knows no .SHELLFLAGS.
@@ -19,7 +19,7 @@ WORKERS ?= 2
 # Nothing is downloaded once the packages are installed.
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help demo test bench clean
+.PHONY: help demo test check bench clean
 
 help:
 	@sed -n 's/^#  //p' Makefile
@@ -32,6 +32,12 @@ test: $(VENV)/installed-dev
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) --durations=10
+
+check: $(VENV)/installed-dev
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(WORKERS) -m "not slow" tests/golden tests/unit
 
 bench: $(VENV)/installed-dev
 	@$(VENV)/bin/dvd bench

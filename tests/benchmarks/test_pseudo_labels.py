@@ -48,6 +48,7 @@ def test_stretches_are_spread_and_fit(script: dict[str, Any]) -> None:
     assert script["spread"](32, 33, 8) == []
 
 
+@pytest.mark.slow
 def test_a_window_gets_one_label_and_a_cut_none(script: dict[str, Any]) -> None:
     rng, model = np.random.default_rng(0), dvd.load("dvd-mini", dtype="float32")
     scene = np.kron(rng.integers(0, 255, (6, 8, 3)), np.ones((16, 16, 1))).astype(np.uint8)

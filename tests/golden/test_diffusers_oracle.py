@@ -45,6 +45,7 @@ def tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timestep", [0.0, 500.0])
 def test_transformers_agree(tensors: dict[str, Tensor], timestep: float) -> None:
     from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
@@ -74,6 +75,7 @@ def test_transformers_agree(tensors: dict[str, Tensor], timestep: float) -> None
         assert relative(ours(latent, timestep, speech), wanted) < 1e-5
 
 
+@pytest.mark.slow
 def test_vaes_agree(tensors: dict[str, Tensor]) -> None:
     from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
 

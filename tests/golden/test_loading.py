@@ -141,6 +141,7 @@ def test_a_window_too_large_for_the_memory_goes_in_chunks_to_the_same_numbers(
     assert relative_error(chunked, whole) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", [merged, without_prefix, all_pth, diffusers_layout])
 def test_every_layout_gives_identical_disparity(
     layout: Callable[[WanBackbone, Path], None], backbone: WanBackbone, tmp_path: Path
@@ -158,6 +159,7 @@ def test_a_transformers_file_is_enough_beside_its_autoencoder(backbone: WanBackb
     assert torch.equal(disparity(other, "image"), disparity(backbone, "image"))
 
 
+@pytest.mark.slow
 def test_bfloat16_comes_close_and_back(backbone: WanBackbone) -> None:
     half = registry.load(GOLDEN, dtype=torch.bfloat16)
     assert half.dtype == torch.bfloat16

@@ -197,6 +197,7 @@ def test_an_output_below_a_file(predict: Run, clip: Path, tmp_path: Path) -> Non
     assert (tmp_path / "taken").read_text() == "a file"
 
 
+@pytest.mark.slow
 def test_an_existing_output(predict: Run, clip: Path, out: Path) -> None:
     out.mkdir()
     (out / "clip.mp4").write_text("precious")
@@ -234,6 +235,7 @@ def test_a_full_disk_leaves_nothing(predict: Run, clip: Path, out: Path, monkeyp
     assert left(out) == []
 
 
+@pytest.mark.slow
 def test_a_file_size_limit_keeps_the_finished_frames(installed: Run, tmp_path: Path, out: Path) -> None:
     clip = make_video(tmp_path / "clip.mp4", 40)
     limit = 20 * 48 * 64 * 4
@@ -253,6 +255,7 @@ def test_a_file_size_limit_keeps_the_finished_frames(installed: Run, tmp_path: P
     assert json.loads((out / "clip.json").read_text())["outputs"][0]["frames"] == len(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "said"),
     [
@@ -304,6 +307,7 @@ def _size(path: Path) -> int:
 # Several inputs, and what is damaged in part
 
 
+@pytest.mark.slow
 def test_one_bad_input_does_not_stop_the_others(predict: Run, clip: Path, tmp_path: Path, out: Path) -> None:
     second = make_video(tmp_path / "second.mp4", 5)
     outcome = predict(clip, tmp_path / "missing.mp4", second, "-o", out, "--format", "npz")
@@ -311,6 +315,7 @@ def test_one_bad_input_does_not_stop_the_others(predict: Run, clip: Path, tmp_pa
     assert left(out) == ["clip.json", "clip.npz", "second.json", "second.npz"]
 
 
+@pytest.mark.slow
 def test_two_inputs_with_the_same_name_do_not_overwrite_each_other(
     predict: Run, clip: Path, tmp_path: Path, out: Path
 ) -> None:
@@ -321,6 +326,7 @@ def test_two_inputs_with_the_same_name_do_not_overwrite_each_other(
     assert len(values(out / "clip.npz")) == 12
 
 
+@pytest.mark.slow
 def test_the_readable_part_of_a_truncated_video_is_used(predict: Run, tmp_path: Path, out: Path) -> None:
     clip = cut(with_index_first(make_video(tmp_path / "clip.mp4", 40)), 0.6)
     outcome = predict(clip, "-o", out, "--format", "npz")
@@ -333,6 +339,7 @@ def test_the_readable_part_of_a_truncated_video_is_used(predict: Run, tmp_path: 
     assert told[0] in json.loads((out / f"{clip.stem}.json").read_text())["warnings"]
 
 
+@pytest.mark.slow
 def test_the_intact_frames_of_a_corrupt_video_are_used(predict: Run, tmp_path: Path, out: Path) -> None:
     clip = damaged(make_video(tmp_path / "clip.mkv", 40, codec="ffv1", pix_fmt="bgr0"), 0.4, 0.5)
     outcome = predict(clip, "-o", out, "--format", "npz")
@@ -405,6 +412,7 @@ def test_a_window_is_rounded_up_to_4n_plus_1_with_a_warning(predict: Run, clip: 
     assert json.loads((out / "clip.json").read_text())["window"] == 9
 
 
+@pytest.mark.slow
 def test_a_rounded_window_is_reported_once_for_all_inputs(predict: Run, clip: Path, tmp_path: Path, out: Path) -> None:
     other = make_video(tmp_path / "other.mp4", 3)
     outcome = predict(clip, other, "-o", out, "--window", 7, "--format", "npz")

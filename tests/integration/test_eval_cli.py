@@ -26,6 +26,7 @@ def results(out: Path) -> dict[str, Any]:
     return json.loads((out / "results.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
 
 
+@pytest.mark.slow
 def test_a_model_is_measured_and_all_conditions_are_reported(dvd: Run, data: Path, tmp_path: Path) -> None:
     outcome = dvd("eval", f"rgbd={data}", *TINY, "-o", tmp_path / "out")
     assert outcome.status == 0, outcome
@@ -85,6 +86,7 @@ def cut_data(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_protocol_stitches_across_cuts_and_reports_it(dvd: Run, cut_data: Path, tmp_path: Path) -> None:
     outcome = dvd("eval", f"rgbd={cut_data}", *TINY, "-o", tmp_path / "out")
     assert outcome.status == 0, outcome
@@ -96,6 +98,7 @@ def test_the_protocol_stitches_across_cuts_and_reports_it(dvd: Run, cut_data: Pa
     assert "scene cuts" not in outcome.out
 
 
+@pytest.mark.slow
 def test_cuts_are_recorded_and_shown(dvd: Run, cut_data: Path, tmp_path: Path) -> None:
     outcome = dvd("eval", f"rgbd={cut_data}", *TINY, "--stitch", "default", "-o", tmp_path / "out")
     assert outcome.status == 0, outcome
@@ -110,6 +113,7 @@ def test_cuts_are_recorded_and_shown(dvd: Run, cut_data: Path, tmp_path: Path) -
     assert "begin anew at frame 6." in (tmp_path / "out" / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_runs_that_stitch_differently_can_be_compared(dvd: Run, cut_data: Path, tmp_path: Path) -> None:
     for rule in ("default", "benchmark"):
         given = ("--stitch", rule, "-o", tmp_path / rule)
@@ -119,6 +123,7 @@ def test_runs_that_stitch_differently_can_be_compared(dvd: Run, cut_data: Path, 
     assert "stitch.name default → benchmark" in outcome.out
 
 
+@pytest.mark.slow
 def test_a_method_without_windows_reports_no_stitching(dvd: Run, data: Path, tmp_path: Path) -> None:
     outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "out")
     assert outcome.status == 0, outcome
@@ -130,6 +135,7 @@ def test_a_method_without_windows_reports_no_stitching(dvd: Run, data: Path, tmp
     assert "reads no stitch" in refused.err
 
 
+@pytest.mark.slow
 def test_priors_several_data_sets_and_a_changed_protocol(dvd: Run, data: Path, tmp_path: Path) -> None:
     for stamp in ("1.000000", "1.040000"):
         for kind, image in (("rgb", Image.new("RGB", (32, 24), (9, 9, 9))), ("depth", None)):
@@ -154,6 +160,7 @@ def test_priors_several_data_sets_and_a_changed_protocol(dvd: Run, data: Path, t
     assert "holds another evaluation" in refused.err
 
 
+@pytest.mark.slow
 def test_several_methods_share_one_table_and_are_compared(dvd: Run, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     outcome = dvd("eval", f"rgbd={data}", "--model", "constant", "row", "--frames", "2", "-o", out)
@@ -189,6 +196,7 @@ def test_the_sequences_are_written_for_other_tools(dvd: Run, data: Path, tmp_pat
             assert len(list(container.decode(video=0))) == 2
 
 
+@pytest.mark.slow
 def test_kept_predictions_measure_the_same(dvd: Run, data: Path, tmp_path: Path) -> None:
     assert dvd("eval", f"rgbd={data}", *TINY, "-o", tmp_path / "a", "--keep-predictions").status == 0
     saved = f"saved:{tmp_path / 'a' / 'predictions'}"
@@ -200,6 +208,7 @@ def test_kept_predictions_measure_the_same(dvd: Run, data: Path, tmp_path: Path)
     assert one == other
 
 
+@pytest.mark.slow
 def test_sequences_that_cannot_be_measured_are_reported(dvd: Run, tmp_path: Path) -> None:
     data = write_recording(tmp_path / "data", "office", 3, empty=(1,))
     outcome = dvd("eval", f"rgbd={data}", "--model", "row", "-o", tmp_path / "out")
@@ -259,6 +268,7 @@ def test_bad_input_is_one_line(dvd: Run, data: Path, tmp_path: Path, arguments: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_one_method_that_fails_does_not_stop_the_others(dvd: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "saved").mkdir()
     saved, out = f"saved:{tmp_path / 'saved'}", tmp_path / "out"
@@ -277,6 +287,7 @@ def test_one_method_that_fails_does_not_stop_the_others(dvd: Run, data: Path, tm
     assert not (tmp_path / "no" / "page.html").exists()
 
 
+@pytest.mark.slow
 def test_a_report_says_what_its_numbers_are_and_which_cannot_be_compared(dvd: Run, data: Path, tmp_path: Path) -> None:
     files = []
     for scope in ("clip", "frame"):
@@ -292,6 +303,7 @@ def test_a_report_says_what_its_numbers_are_and_which_cannot_be_compared(dvd: Ru
     assert ", row (2) <" in page, "a picture says which of the two it is of"
 
 
+@pytest.mark.slow
 def test_forms_and_sizes_of_saved_predictions_are_stated(dvd: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "saved" / "kitchen").mkdir(parents=True)
     draws = np.random.default_rng(0)
@@ -319,6 +331,7 @@ def test_list_names_everything(dvd: Run) -> None:
         assert name in outcome.out, name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LABELLED.is_dir(), reason="../shared/data/labelled is not here")
 def test_the_labelled_clips(dvd: Run, tmp_path: Path) -> None:
     """The first frames of real recordings: the model is better than the row, the row than a constant, on average."""

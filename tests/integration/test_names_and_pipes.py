@@ -21,6 +21,7 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_a_file_name_that_is_not_utf_8_is_predicted_printed_and_recorded(command: Path, tmp_path: Path) -> None:
     source = make_video(tmp_path / "plain.mp4", 3, size=(32, 48)).rename(tmp_path / "caf\udce9.mp4")
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1"}

@@ -100,6 +100,7 @@ def test_a_folder_of_videos_is_refused_with_the_right_pattern(predict: Run, tmp_
     )
 
 
+@pytest.mark.slow
 def test_a_quoted_pattern_of_videos_is_as_many_inputs(predict: Run, tmp_path: Path, out: Path) -> None:
     for name in ("a.mp4", "b.mp4"):
         make_video(tmp_path / name, 2)

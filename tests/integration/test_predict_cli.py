@@ -38,6 +38,7 @@ def added_formats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "_FORMATS", Plugins("format", FORMATS, "dvd.formats"))
 
 
+@pytest.mark.slow
 def test_the_command_and_the_python_api_predict_the_same(predict: Run, tmp_path: Path, out: Path) -> None:
     frames = [picture(index) for index in range(14)]
     clip = make_video(tmp_path / "clip.mkv", frames, codec="ffv1", pix_fmt="bgr0")
@@ -93,6 +94,7 @@ class MeansWriter(Writer):
 """
 
 
+@pytest.mark.slow
 def test_a_format_of_another_package_is_predicted_into(
     predict: Run, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, added_formats: None
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_file_name_chooses_the_format(predict: Run, tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "depth.json").is_file()
 
 
+@pytest.mark.slow
 def test_rate_sound_and_orientation_are_kept(predict: Run, tmp_path: Path, out: Path) -> None:
     clip = make_video(tmp_path / "clip.mp4", 24, rate=NTSC_FILM, audio="aac", rotation=90)
     assert predict(clip, "-o", out).status == 0
@@ -132,6 +135,7 @@ def test_rate_sound_and_orientation_are_kept(predict: Run, tmp_path: Path, out: 
     assert [content for _, content in result] == [content for _, content in source]
 
 
+@pytest.mark.slow
 def test_variable_frame_rate_keeps_its_times(predict: Run, tmp_path: Path, out: Path) -> None:
     times = [0, 40, 120, 121, 300, 340, 400, 500, 501, 700]
     clip = make_video(tmp_path / "clip.mkv", len(times), time_base=Fraction(1, 1000), pts=times)
@@ -155,6 +159,7 @@ def test_a_folder_a_pattern_and_an_image(predict: Run, tmp_path: Path, out: Path
     assert values(out / "shot_002.npz").shape == (1, 48, 64)
 
 
+@pytest.mark.slow
 def test_raw_values_keep_the_networks_size_if_it_is_much_smaller(predict: Run, tmp_path: Path) -> None:
     clip = make_video(tmp_path / "clip.mp4", 5, size=(96, 128))
     assert predict(clip, "-o", tmp_path / "a", "--format", "npz,mp4").status == 0
@@ -173,6 +178,7 @@ def test_raw_values_keep_the_networks_size_if_it_is_much_smaller(predict: Run, t
     )
 
 
+@pytest.mark.slow
 def test_a_second_format_is_added_beside_the_first(predict: Run, tmp_path: Path, out: Path) -> None:
     clip = make_video(tmp_path / "clip.mp4", 5)
     assert predict(clip, "-o", out).status == 0
@@ -189,6 +195,7 @@ def test_a_part_of_a_video(predict: Run, tmp_path: Path, out: Path) -> None:
     assert len(values(out / "clip.npz")) == 15
 
 
+@pytest.mark.slow
 def test_the_report_lists_every_seam(predict: Run, tmp_path: Path, out: Path) -> None:
     clip = make_video(tmp_path / "clip.mp4", 21)
     assert predict(clip, "-o", out, "--format", "npz", "--report", tmp_path / "seams.json").status == 0
@@ -213,6 +220,7 @@ def test_colour_and_gray_differ_and_values_do_not(predict: Run, tmp_path: Path) 
     assert np.ptp(colour, axis=-1).max() > 40
 
 
+@pytest.mark.slow
 def test_the_demo_makes_its_three_files(dvd: Run, tmp_path: Path) -> None:
     clip = make_video(tmp_path / "street.mp4", 20, audio="aac")
     outcome = dvd("demo", "--clip", clip, "-o", tmp_path / "demo", *SMALL)
@@ -242,6 +250,7 @@ def test_the_demo_without_its_clip_says_how_to_get_it(
     assert not (tmp_path / "demo").exists()
 
 
+@pytest.mark.slow
 def test_a_part_of_a_real_clip_through_the_installed_command(installed: Run, out: Path) -> None:
     try:
         clip = bundled_clip()
@@ -255,6 +264,7 @@ def test_a_part_of_a_real_clip_through_the_installed_command(installed: Run, out
         assert sum(1 for _ in video.decode(video=0)) == 30
 
 
+@pytest.mark.slow
 def test_the_installed_command_refuses_in_one_line(installed: Run, tmp_path: Path) -> None:
     outcome = installed("predict", tmp_path / "absent.mp4", "-o", tmp_path / "out")
     assert outcome.status == 2
@@ -263,6 +273,7 @@ def test_the_installed_command_refuses_in_one_line(installed: Run, tmp_path: Pat
     assert "absent.mp4: no such file" in line
 
 
+@pytest.mark.slow
 def test_models_and_doctor_through_the_installed_command(installed: Run) -> None:
     listed = installed("models")
     assert listed.status == 0

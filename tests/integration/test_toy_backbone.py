@@ -69,6 +69,7 @@ def model(recipe: Recipe, tmp_path: Path) -> Iterator[Path]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.mark.slow
 def test_it_trains_and_its_model_predicts_and_is_evaluated(model: Path, tmp_path: Path) -> None:
     rows = read_history(tmp_path / "run" / "history.jsonl")
     losses = [row["video_loss"] for row in rows if "video_loss" in row]

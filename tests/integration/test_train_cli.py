@@ -158,6 +158,7 @@ def test_a_dry_run_describes_the_run(dvd: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_paper_s_recipe_counts_what_it_trains(dvd: Run, tmp_path: Path) -> None:
     done = dvd("train", "dvd-wan-1.3b", "--dry-run", "--data", tmp_path)
     assert done.status == 0, done.err

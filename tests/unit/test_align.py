@@ -179,6 +179,7 @@ def test_a_fit_applies_itself_in_the_dtype_of_the_source() -> None:
     assert aligned.tolist() == [3, 5]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(seeds, st.floats(0.2, 5), shifts, st.floats(0, 0.15))
 def test_the_robust_fit_ignores_gross_errors(seed: int, scale: float, shift: float, wrong: float) -> None:
@@ -203,6 +204,7 @@ def test_the_robust_fit_refuses_to_keep_less_than_half() -> None:
         fit_robust(cloud(0), cloud(0), keep=0.3)
 
 
+@pytest.mark.slow
 @given(st.floats(-3, 3), st.floats(0.1, 5), st.floats(0, 1), st.integers(0, 99))
 def test_the_symmetric_fit_is_the_same_in_both_directions(shift: float, scale: float, noise: float, seed: int) -> None:
     """Its way back is its inverse, its scale the ratio of deviations, and R² that of least squares."""

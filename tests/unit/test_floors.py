@@ -69,6 +69,7 @@ def rooms_imported(path: Path, name: str) -> set[str]:
 MODULES = list(modules())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "room", "path"), MODULES, ids=[name for name, *_ in MODULES])
 def test_imports_go_down_only(name: str, room: str, path: Path) -> None:
     assert room in FLOOR, f"{room} has no floor; give it one in FLOORS and in the design"
@@ -77,6 +78,7 @@ def test_imports_go_down_only(name: str, room: str, path: Path) -> None:
     assert not up, f"{name} on floor {FLOOR[room]} imports {up} from above"
 
 
+@pytest.mark.slow
 def test_rooms_of_one_floor_do_not_import_each_other_in_a_circle() -> None:
     graph: dict[str, set[str]] = {room: set() for room in FLOOR}
     for name, room, path in MODULES:
@@ -98,6 +100,7 @@ def test_inference_knows_nothing_of_training() -> None:
     assert known == []
 
 
+@pytest.mark.slow
 def test_only_the_roof_knows_web_and_cluster() -> None:
     libraries = {"gradio", "fastapi", "flask", "ray", "viser"}
     known = [
@@ -120,6 +123,7 @@ def test_importing_dvd_is_fast_and_does_not_import_torch() -> None:
     assert min(float(python(code)) for _ in range(3)) < 0.3
 
 
+@pytest.mark.slow
 def test_predicting_imports_nothing_of_training() -> None:
     code = (
         "import sys, dvd; dvd.load; dvd.predict; dvd.open_video;"

@@ -25,7 +25,7 @@ def test_help_shows_the_two_commands() -> None:
     assert [line.split()[:2] for line in shown] == [["make", "demo"], ["make", "test"]]
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "bench", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "bench", "clean"])
 def test_every_recipe_is_read_by_a_posix_shell(target: str) -> None:
     recipe = make("--dry-run", "--always-make", target, "CLIP=my clip.mp4")
     assert recipe.returncode == 0, recipe.stderr

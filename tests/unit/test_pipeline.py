@@ -247,6 +247,7 @@ def test_the_public_function_takes_the_same_arguments(video: Path, tmp_path: Pat
     assert result.record.frames == 10
 
 
+@pytest.mark.slow
 def test_decoding_network_and_writing_overlap_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = 0.008
     backbone = Bright()

@@ -39,6 +39,7 @@ def test_text_files_are_utf8_on_every_system(path: Path) -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_modules_that_only_unix_has_are_not_imported_at_the_top() -> None:
     found = [
         f"{path.name}: {name}"
@@ -51,6 +52,7 @@ def test_modules_that_only_unix_has_are_not_imported_at_the_top() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_no_process_is_asked_for_by_signal_0() -> None:
     """`os.kill(pid, 0)` ends the process on Windows."""
     found = [

@@ -183,6 +183,7 @@ def test_rounding_a_window_up_logs_a_warning(caplog: pytest.LogCaptureFixture) -
     assert message == "window of 10 frames rounded up to 13, as the model needs"
 
 
+@pytest.mark.slow
 def test_without_logging_the_rounding_is_printed_to_stderr() -> None:
     code = (
         "from dvd.stream import StreamOptions; from dvd.backbones.base import ModelCard;"
@@ -308,6 +309,7 @@ def interrupt_the_network(made: list[Stream]) -> None:
         list(stopped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [close, drop, forget_in_a_circle, fail_in_the_consumer, interrupt_the_network])
 def test_closing_a_stream_ends_its_thread_and_stops_reading(end: Callable[[list[Stream]], None]) -> None:
     frames, before = Endless(), set(running_threads())

@@ -30,6 +30,7 @@ def test_a_quick_run_prints_one_document(capsys) -> None:
     assert result["dtype_reason"]
 
 
+@pytest.mark.slow
 def test_a_model_folder_and_a_named_clip_become_one_table(capsys, tmp_path) -> None:
     clip = make_video(tmp_path / "clip.mp4", 15)
     assert cli.main(["bench", *GOLDEN_RUN, "--window", "9", "--overlap", "3", "--clip", str(clip)]) == 0
@@ -87,6 +88,7 @@ def test_a_window_or_overlap_out_of_range_is_refused_before_any_weight_is_read(
     assert "window" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_running_out_of_memory_is_one_line(capsys, monkeypatch) -> None:
     def fails(*given: object, **more: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")

@@ -21,6 +21,7 @@ def keys(path: Path) -> set[str]:
         return set(file.keys())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["release", "default", "merged"])
 def test_every_layout_computes_the_same(layout: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, target = GOLDEN / "dvd_tiny.safetensors", tmp_path / "out.safetensors"

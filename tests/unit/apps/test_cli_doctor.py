@@ -26,6 +26,7 @@ def test_a_model_is_described_without_reading_its_weights(
     assert out.endswith("no problems\n")
 
 
+@pytest.mark.slow
 def test_findings_without_torch_come_first_and_its_compiler_is_never_imported() -> None:
     code = """
 import sys

@@ -126,6 +126,7 @@ def test_help_names_the_models_own_and_the_usual_values(capsys) -> None:
     assert told.count("the model's own") == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["--help", "predict --help"])
 def test_help_answers_at_once(arguments: str) -> None:
     command = [str(Path(sys.executable).with_name("dvd")), *arguments.split()]

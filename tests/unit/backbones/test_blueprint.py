@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from dvd.backbones.blueprint import blueprint
 from dvd.backbones.wan.transformer import TransformerConfig, WanTransformer
 from dvd.backbones.wan.vae import VAEConfig, WanVAE
@@ -30,6 +32,7 @@ def test_a_blueprint_has_the_networks_shapes_and_no_memory() -> None:
         assert shapes[0] == shapes[1]
 
 
+@pytest.mark.slow
 def test_torchs_compiler_is_not_imported() -> None:
     done = subprocess.run([sys.executable, "-c", LOOK], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"

@@ -160,6 +160,7 @@ def test_a_small_file_is_verified_by_its_git_hash(fake: FakeHub) -> None:
     assert hub.fetch(FILE)[0].read_bytes() == text
 
 
+@pytest.mark.slow
 def test_a_download_that_fails_leaves_nothing_behind(fake: FakeHub, cache: Path) -> None:
     fake.put(FILE, CONTENT)
     fake.cut_after, fake.status_after_cut = 300_000, 503
@@ -172,6 +173,7 @@ def test_a_download_that_fails_leaves_nothing_behind(fake: FakeHub, cache: Path)
     assert hub.fetch(FILE)[0].read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 def test_a_cut_connection_is_resumed(fake: FakeHub) -> None:
     fake.put(FILE, CONTENT)
     fake.cut_after = 300_000

@@ -90,6 +90,7 @@ def test_a_card_in_the_configuration_is_the_models(folder: Path) -> None:
     assert registry.load(folder).card == ModelCard("ours", "MIT", (64, 96), 9, 3, tau=0.25, bfloat16=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "told", [{}, {"card": {"name": "ours", "licence": "MIT", "window": 9, "bfloat16": False}}], ids=str
 )
@@ -102,6 +103,7 @@ def test_the_card_is_known_before_the_weights(folder: Path, told: dict) -> None:
     assert registry.card(folder).window == told.get("card", {}).get("window", 45)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["dvd-mini", str(GOLDEN)], ids=["mini", "wan"])
 def test_without_values_a_model_has_the_sizes_it_would_have(model: str) -> None:
     outline, whole = registry.load(model, "meta"), registry.load(model)
@@ -277,6 +279,7 @@ def test_listing_the_models_imports_neither_torch_nor_the_network(tmp_path: Path
     assert fresh(LISTING, tmp_path) == ["dvd-mini dvd-1.0 dvd-1.1 False False", "False False False"]
 
 
+@pytest.mark.slow
 def test_offline_a_named_model_is_refused_at_once_with_both_pages(tmp_path: Path) -> None:
     start = time.perf_counter()
     (line,) = fresh(OFFLINE, tmp_path)

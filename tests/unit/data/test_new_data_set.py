@@ -71,6 +71,7 @@ def test_it_is_checked_and_listed(toy: Layout, root: Path, capsys: pytest.Captur
     assert f"toy: {toy.summary}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toy")
 def test_it_is_evaluated(root: Path, tmp_path: Path) -> None:
     assert main(["eval", f"toy={root}", "--model", "row", "-o", str(tmp_path / "out")]) == 0
@@ -97,6 +98,7 @@ def test_a_name_that_is_taken_is_refused(toy: Layout) -> None:
         register_layout(replace(toy, per_metre=1000))
 
 
+@pytest.mark.slow
 def test_an_installed_package_offers_its_layouts_as_entry_points(root: Path, tmp_path: Path) -> None:
     package = tmp_path / "site"
     metadata = package / "toy_data-1.0.dist-info"

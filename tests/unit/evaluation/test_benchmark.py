@@ -294,6 +294,7 @@ def warped(root: Path, answer: Answer = exact) -> SequenceResult:
     return evaluate(Known(answer), open_sequences("sintel", root), OPW, root / "run").sequences[0]
 
 
+@pytest.mark.slow
 def test_flow_gives_the_warping_error(tmp_path: Path) -> None:
     """Depth that stays where it is while flow says (3, −2) changes by 3 × 0.01 − 2 × 0.02 m along it."""
     y, x = np.mgrid[:240, :320]
@@ -316,6 +317,7 @@ def test_the_warping_error_is_that_of_the_prediction(tmp_path: Path) -> None:
     assert found.metrics["flow_warping_error"] == pytest.approx(0.4, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "most"), [((480, 640), 1e-4), ((240, 320), 5e-3)])
 def test_a_slanted_wall_that_a_camera_passes_does_not_err(size: tuple[int, int], most: float, tmp_path: Path) -> None:
     """The camera moves along its own image plane, so every point keeps its depth and goes by −f · step / depth.

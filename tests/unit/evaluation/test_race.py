@@ -27,6 +27,7 @@ def test_flops_of_product_convolution_and_attention_are_two_per_multiply_add() -
         assert race.count_flops(lambda: attend(tokens, tokens, tokens)) == 2 * 2 * 2 * 64 * 64 * 32
 
 
+@pytest.mark.slow
 def test_works_take_turns_and_every_repeat_is_timed() -> None:
     calls: list[str] = []
     ways = {name: lambda name=name: calls.append(name) for name in ("a", "b", "c")}
@@ -61,6 +62,7 @@ def hold(megabytes: int) -> None:
     assert bytearray(megabytes * MB)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the kernel's mark cannot be set back here")
 def test_the_peak_of_one_work_does_not_count_that_of_another() -> None:
     large, small = peak_of(lambda: hold(300), CPU), peak_of(lambda: hold(60), CPU)
@@ -77,12 +79,14 @@ def kernel(folder: Path, resident: int, mark: int) -> None:
     (folder / "status").write_text(f"Name:\tpython\nVmHWM:\t{mark:8} kB\nVmRSS:\t{resident:8} kB\n")
 
 
+@pytest.mark.slow
 def test_the_peak_is_known_only_if_the_mark_rises_where_it_cannot_be_reset(tmp_path) -> None:
     kernel(tmp_path, resident=1000, mark=5000)
     assert peak_of(lambda: None, CPU, tmp_path) == Peak(None)
     assert peak_of(lambda: kernel(tmp_path, resident=1000, mark=7000), CPU, tmp_path) == Peak(6000 * 1024)
 
 
+@pytest.mark.slow
 def test_the_peak_is_unknown_without_proc_status(tmp_path) -> None:
     assert peak_of(lambda: hold(1), CPU, tmp_path) == Peak(None, None)
 

@@ -309,6 +309,7 @@ def test_sintel_is_resized_and_has_two_passes(tmp_path: Path) -> None:
         assert frame.intrinsics[1, 1] == pytest.approx(1120 * 480 / 436)
 
 
+@pytest.mark.slow
 def test_sintel_flow_is_read_from_beside_its_depth(tmp_path: Path) -> None:
     """Of the nearest pixel as depth is, in pixels of the frame that is used; not where a mask says so."""
     sintel(tmp_path)

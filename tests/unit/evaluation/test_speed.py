@@ -15,6 +15,8 @@ from dvd.evaluation.stages import RULE, draw_clip
 from dvd.evaluation.twins import Way, has_diffusers
 from dvd.pipeline import load
 
+pytestmark = pytest.mark.slow
+
 SIZE, WINDOW, OVERLAP, FRAMES = (32, 48), 9, 3, 21
 
 NETWORK = {
@@ -96,6 +98,7 @@ def speed(tmp_path_factory) -> Speed:
     return measure(pipeline, [pipeline.backbone], settings, clip, FRAMES, folder, repeats=2)
 
 
+@pytest.mark.slow
 def test_six_stages_add_up_to_one_by_one(speed) -> None:
     ours = {row.stage: row for row in speed.rows if row.by == "ours"}
     stages = ("decode", "encode", "transformer", "decode latents", "stitch", "write")

@@ -37,6 +37,7 @@ def shown(path: Path) -> np.ndarray:
         return np.stack([frame.rgb for frame in video])
 
 
+@pytest.mark.slow
 def test_stages_one_by_one_write_the_same_video_as_the_whole(pipeline, clip, tmp_path) -> None:
     work = work_on(clip, FRAMES, pipeline, tmp_path)
     assert (work.frames, work.windows, work.size, work.source_size) == (FRAMES, 3, SIZE, (64, 96))
@@ -48,6 +49,7 @@ def test_stages_one_by_one_write_the_same_video_as_the_whole(pipeline, clip, tmp
     np.testing.assert_array_equal(written, whole)
 
 
+@pytest.mark.slow
 def test_the_time_of_the_first_frame_is_noted_in_every_run(pipeline, clip, tmp_path) -> None:
     work = work_on(clip, FRAMES, pipeline, tmp_path)
     work.end_to_end()

@@ -66,6 +66,7 @@ def error(result: torch.Tensor, truth: torch.Tensor) -> float:
     return float((result - truth).norm() / truth.norm())
 
 
+@pytest.mark.slow
 @needs_diffusers
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 5e-2)])
 @pytest.mark.parametrize("build", [tiny_wan, tiny_mini])
@@ -76,6 +77,7 @@ def test_all_ways_through_a_stage_give_the_same(build, dtype: torch.dtype, toler
         assert error(result, outputs[way._replace(by=OURS)]) < tolerance, way
 
 
+@pytest.mark.slow
 @needs_diffusers
 def test_dvd_mini_has_no_encoder_in_diffusers_and_wan_has_all_ways() -> None:
     everything = {*((stage, by) for stage in NETWORK_STAGES for by in (OURS, DIFFUSERS)), ("transformer", UNFOLDED)}
@@ -83,6 +85,7 @@ def test_dvd_mini_has_no_encoder_in_diffusers_and_wan_has_all_ways() -> None:
     assert {way[:2] for way in results(tiny_mini())} == everything - {("encode", DIFFUSERS)}
 
 
+@pytest.mark.slow
 @needs_diffusers
 def test_a_sampler_and_a_transformer_without_time_have_no_counterpart() -> None:
     timeless = tiny_wan()

@@ -93,6 +93,7 @@ def test_another_track_is_used_where_the_first_cannot_be(tmp_path, caplog):
         assert container.streams.audio[0].codec_context.name == "ac3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec", "ways"),
     [
@@ -133,6 +134,7 @@ def test_sound_that_cannot_be_decoded_anywhere_is_left_out(tmp_path):
     assert len(times(tmp_path / "out.mov", "video")) == 10
 
 
+@pytest.mark.slow
 def test_a_gap_stays_a_gap_when_sound_is_encoded_again(tmp_path):
     whole = make_video(tmp_path / "whole.mkv", 100, audio="flac")
     source = rewritten(whole, tmp_path / "in.mkv", lambda n, packet: None if 10 <= n < 25 else packet)

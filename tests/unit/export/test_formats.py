@@ -76,6 +76,7 @@ def test_a_format_says_which_options_it_reads() -> None:
     assert formats_reading("compress") == ["npz"]
 
 
+@pytest.mark.slow
 def test_formats_are_asked_without_torch() -> None:
     code = (
         "import sys; from dvd.export import format_of, formats_reading, suffix;"

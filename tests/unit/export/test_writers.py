@@ -292,6 +292,7 @@ def test_half_precision_and_compression(tmp_path):
     assert names(tmp_path) == ["plain.npz", "small.npz"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(9, 48, 64), (20, 240, 320)], ids=["smaller than the sample", "larger"])
 def test_npz_is_compressed_by_default_where_that_halves_it(tmp_path, size):
     smooth = disparity(*size)
@@ -439,6 +440,7 @@ except OutputError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
 def test_an_mp4_that_may_grow_no_further_stays_playable(tmp_path):
     path = tmp_path / "out.mp4"
@@ -464,6 +466,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
 def test_a_killed_process_leaves_a_playable_part(tmp_path):
     result = subprocess.run([sys.executable, "-c", KILLED, str(TESTS), str(tmp_path / "out.mp4")], check=False)

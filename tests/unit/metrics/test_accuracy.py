@@ -80,6 +80,7 @@ def test_thresholds_are_nested(seed: int) -> None:
     assert 0 <= metrics.delta1(*frames) <= metrics.delta2(*frames) <= metrics.delta3(*frames) <= 1
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(seeds)
 def test_a_clip_is_the_mean_of_its_frames(seed: int) -> None:

@@ -84,6 +84,7 @@ def test_scale_alone_is_the_least_squares_solution(seed: int) -> None:
     assert alignment.solve().residual == pytest.approx(np.sqrt(squares / mask.sum()), rel=1e-6)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(seeds, st.integers(1, 30))
 def test_medians_agree_with_numpy(seed: int, count: int) -> None:

@@ -49,6 +49,7 @@ def test_bands_do_not_change_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert si_boundary_f1(depth_m, truth_m) == whole
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(seeds, st.integers(-8, 8))
 def test_scale_does_not_matter(seed: int, power: int) -> None:
@@ -138,6 +139,7 @@ def test_shapes_must_agree() -> None:
         si_boundary_f1(np.ones(5), np.ones(5))
 
 
+@pytest.mark.slow
 def test_twenty_times_faster_than_a_loop_with_the_same_value(plain: dict[str, Any]) -> None:
     depth_m, truth_m, front = plain["scene"](480, 640)
     for ours, loop, reference in (

@@ -59,6 +59,7 @@ def test_less_than_five_per_cent_is_not_an_edge() -> None:
     assert rgb_boundary(np.where(depth_m > 3, 2.09, 2.0), rgb, ALL)["precision"] == 0
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.25, 2.0, 1024.0]))
 def test_depth_scale_and_image_layout_do_not_matter(seed: int, scale: float) -> None:

@@ -30,6 +30,7 @@ def test_camera_axes_are_right_down_forward() -> None:
     np.testing.assert_allclose(level[:, 1], (0, 0, -1), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_plain_look_is_the_gamma_curve() -> None:
     for level in (0.0, 0.01, 0.2, 0.55):
         expected = 255 * level ** (1 / 2.2)

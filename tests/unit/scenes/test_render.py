@@ -116,6 +116,7 @@ def reprojection_error(clip: Clip, frame: int, pose: np.ndarray) -> np.ndarray:
     return np.abs(local[2, front][inside] / there - 1.0)
 
 
+@pytest.mark.slow
 def test_still_scenes_reproject_between_frames() -> None:
     checked = 0
     for seed in range(60):
@@ -149,6 +150,7 @@ def test_still_tripod_repeats_depth_but_not_noise() -> None:
     assert (clip.rgb[0] != clip.rgb[2]).any()
 
 
+@pytest.mark.slow
 def test_movers_change_depth_before_a_still_camera() -> None:
     clip = first_clip(lambda c: c.move == "tripod" and c.moving and bool((c.depth_m[0] != c.depth_m[4]).any()), 5)
     changed = clip.depth_m[0] != clip.depth_m[4]

@@ -79,6 +79,7 @@ def test_shards_of_killed_runs_are_removed_and_those_of_running_ones_kept(tmp_pa
     assert running.exists()
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     code = (
         "from dvd.scenes import write_shards\n"

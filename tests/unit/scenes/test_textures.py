@@ -21,6 +21,7 @@ def test_covered_is_the_box_filter_of_the_pulse_train() -> None:
         assert covered(x, fraction, width) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_every_pattern_is_finite_and_fades_with_distance(pattern: int) -> None:
     paint = Palette(Random(1), TextureBank.empty())

@@ -155,6 +155,7 @@ def test_adapters_outside_a_network_carry_their_scale() -> None:
         torch.testing.assert_close(whole[name] - base[name], up @ down, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_transformer_without_memory_can_be_counted() -> None:
     with blueprint():
         model = WanTransformer(TransformerConfig())

@@ -32,6 +32,7 @@ def losses(folder: Path) -> list[tuple[float, float, float]]:
     return [(row["video_loss"], row["image_loss"], row["grad_norm"]) for row in rows]
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_same_from_latents_as_from_pixels(recipe: Recipe, tmp_path: Path) -> None:
     train(recipe, tmp_path / "pixels")
     folders = list(cache(recipe, tmp_path / "latents", tmp_path / "scenes"))
@@ -43,6 +44,7 @@ def test_the_loss_is_the_same_from_latents_as_from_pixels(recipe: Recipe, tmp_pa
         assert other == pytest.approx(one, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_latents_of_another_vae_are_refused(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dvd.train.cache.fingerprint", lambda vae: "another")
     list(cache(recipe, tmp_path / "latents", tmp_path / "scenes"))
@@ -72,6 +74,7 @@ def test_missing_data_are_reported_before_anything_is_encoded(recipe: Recipe, tm
     assert not (tmp_path / "latents").exists()
 
 
+@pytest.mark.slow
 def test_sources_that_no_phase_draws_are_not_cached(recipe: Recipe, tmp_path: Path) -> None:
     (phase,) = recipe.phases
     videos = replace(recipe, phases=(replace(phase, mixture=replace(phase.mixture, mode="video")),))
@@ -84,6 +87,7 @@ def test_a_recipe_that_reads_latents_is_not_cached_again(recipe: Recipe, tmp_pat
         next(cache(replace(recipe, latents=tmp_path), tmp_path / "latents", tmp_path / "scenes"))
 
 
+@pytest.mark.slow
 def test_too_many_damaged_frames_are_an_error(recipe: Recipe, tmp_path: Path) -> None:
     for index in range(7, 47):
         for kind in ("rgb", "depth"):
@@ -92,6 +96,7 @@ def test_too_many_damaged_frames_are_an_error(recipe: Recipe, tmp_path: Path) ->
         list(cache(recipe, tmp_path / "latents", tmp_path / "scenes"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"sizes": ((48, 48),)}, {"frames": 9}])
 def test_latents_of_another_shape_are_refused(recipe: Recipe, tmp_path: Path, changes: dict[str, object]) -> None:
     list(cache(recipe, tmp_path / "latents", tmp_path / "scenes"))

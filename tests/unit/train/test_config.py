@@ -277,6 +277,7 @@ recipes = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(recipes)
 def test_a_recipe_survives_json_and_text(recipe: Recipe) -> None:
     assert overlay(RECIPE, json.loads(json.dumps(describe(recipe)))) == recipe

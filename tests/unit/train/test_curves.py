@@ -31,6 +31,7 @@ def coloured(path: Path, colour: str) -> int:
     return int((np.abs(np.asarray(Image.open(path).convert("RGB")).astype(int) - wanted).max(axis=2) < 8).sum())
 
 
+@pytest.mark.slow
 def test_every_phase_is_drawn_in_its_colour(history: Path, tmp_path: Path) -> None:
     path = tmp_path / "curves.png"
     curves.draw(history, path)

@@ -49,6 +49,7 @@ def kept(network: nn.Module, run: Tensor, precision: str) -> int:
     return sum(size for size, _ in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("adaptation", [LORA, FULL], ids=["lora", "full"])
 def test_estimated_activations_of_a_transformer_match_autograd(adaptation: Adaptation, precision: str) -> None:
@@ -65,6 +66,7 @@ def test_estimated_activations_of_a_transformer_match_autograd(adaptation: Adapt
     assert foretold == pytest.approx(measured, rel=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [TINY_VAE, VAEConfig(dim=24)], ids=["tiny", "wan"])
 def test_estimated_activations_of_an_autoencoder_match_autograd(config: VAEConfig) -> None:
     """The constant has half as much again for the backward pass itself."""
@@ -73,6 +75,7 @@ def test_estimated_activations_of_an_autoencoder_match_autograd(config: VAEConfi
     assert 1.0 < kept_by_vae(config, video.numel() // 3, 4, 2 * config.num_res_blocks + 1) / measured < 1.75
 
 
+@pytest.mark.slow
 def test_the_paper_s_run_fits_its_gpus() -> None:
     """Eight of 80 GB; and a cache of latents leaves out what the VAE needs, which is the most of it."""
     networks, phase = outline(PAPER), PAPER.phases[0]
@@ -85,6 +88,7 @@ def test_the_paper_s_run_fits_its_gpus() -> None:
     assert memory(whole, phase, outline(whole), 8) > memory(PAPER, phase, networks, 8) + 10 * GIB
 
 
+@pytest.mark.slow
 def test_a_dry_run_states_the_memory(tmp_path: Path) -> None:
     (line,) = [line for line in describe_run(SMOKE, tmp_path) if line.startswith("memory")]
     assert "about 0.6 GiB per process at its most" in line or "about 0.7 GiB" in line

@@ -87,6 +87,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_accumulated_micro_batches_are_one_large_batch(tmp_path: Path) -> None:
     task, _ = run(tmp_path, replace(PHASE, steps=1, average=0.0))
     by_hand = Toy(Share())
@@ -106,12 +107,14 @@ def test_accumulated_micro_batches_are_one_large_batch(tmp_path: Path) -> None:
     assert row["grad_norm"] == pytest.approx(float(norm), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_average_is_the_result_of_a_phase(tmp_path: Path) -> None:
     plain, _ = run(tmp_path / "plain", replace(PHASE, average=0.0))
     averaged, _ = run(tmp_path / "averaged")
     assert not same(weights(plain), weights(averaged))
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     whole, _ = run(tmp_path / "whole")
     engine = open_engine(RECIPE, tmp_path / "stopped")
@@ -132,11 +135,13 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     assert steps == list(range(10))
 
 
+@pytest.mark.slow
 def test_only_the_latest_checkpoints_stay(tmp_path: Path) -> None:
     run(tmp_path)
     assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == ["step_00000008", "step_00000010"]
 
 
+@pytest.mark.slow
 def test_half_written_checkpoints_are_ignored_and_removed(tmp_path: Path) -> None:
     whole, _ = run(tmp_path / "whole")
     run(tmp_path / "killed", replace(PHASE, steps=4))
@@ -147,6 +152,7 @@ def test_half_written_checkpoints_are_ignored_and_removed(tmp_path: Path) -> Non
     assert not (tmp_path / "killed" / "toy" / ".step_00000008.part").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     run(tmp_path, replace(PHASE, steps=4))
     (tmp_path / "toy" / "step_00000004" / "trained.safetensors").write_bytes(b"nonsense")
@@ -154,6 +160,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         run(tmp_path)
 
 
+@pytest.mark.slow
 def test_another_network_s_checkpoint_is_refused(tmp_path: Path) -> None:
     run(tmp_path, replace(PHASE, steps=4))
     other = Toy(Share())
@@ -162,6 +169,7 @@ def test_another_network_s_checkpoint_is_refused(tmp_path: Path) -> None:
         run(tmp_path, task=other)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_and_keeps_its_batch(tmp_path: Path) -> None:
     class Sick(Toy):
         def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -178,6 +186,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_its_batch(tmp_path: Path) -> 
     assert (tmp_path / "toy" / "step_00000004").is_dir()
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_not_finite_never_reaches_the_weights(tmp_path: Path) -> None:
     """The loss itself is finite, so only the next one would tell, and a checkpoint would lie between."""
 
@@ -212,6 +221,7 @@ def test_an_unknown_or_missing_tracker_is_refused_at_the_start(tmp_path: Path, t
         open_engine(replace(RECIPE, trackers=(tracker,)), tmp_path)
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_in_the_optimiser_is_reported(tmp_path: Path) -> None:
     class Large(Toy):
         def optimizers(self) -> list[torch.optim.Optimizer]:
@@ -226,6 +236,7 @@ def test_memory_that_runs_out_in_the_optimiser_is_reported(tmp_path: Path) -> No
         run(tmp_path, task=Large(Share()))
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_half_checkpoint_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: object, path: str, *__: object) -> None:
         Path(path).write_bytes(b"half")
@@ -243,6 +254,7 @@ def test_a_folder_that_cannot_be_made_is_not_called_a_full_disk(tmp_path: Path) 
         open_engine(RECIPE, tmp_path / "file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: …")])
 def test_the_message_about_memory_says_what_to_lower(tmp_path: Path, error: Exception) -> None:
     class Large(Toy):
@@ -255,6 +267,7 @@ def test_the_message_about_memory_says_what_to_lower(tmp_path: Path, error: Exce
         run(tmp_path, task=Large(Share()))
 
 
+@pytest.mark.slow
 def test_other_errors_are_not_taken_for_memory(tmp_path: Path) -> None:
     class Faulty(Toy):
         def loss(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -264,6 +277,7 @@ def test_other_errors_are_not_taken_for_memory(tmp_path: Path) -> None:
         run(tmp_path, task=Faulty(Share()))
 
 
+@pytest.mark.slow
 def test_validation_sees_the_average_and_is_logged(tmp_path: Path) -> None:
     engine = open_engine(replace(RECIPE, validation=replace(RECIPE.validation, every=5)), tmp_path)  # type: ignore[type-var,arg-type]
     task, seen = Toy(engine.share), []

@@ -123,6 +123,7 @@ def test_the_release_layout_has_exactly_the_releases_keys(tmp_path: Path) -> Non
     assert (tmp_path / "x.safetensors").read_bytes() == (tmp_path / "y.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_golden_checkpoint_survives_conversion_and_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = json.loads((GOLDEN / "config.json").read_text())
     source, ours, back, one = (GOLDEN / "dvd_tiny.safetensors", *(tmp_path / f"{n}.safetensors" for n in "abc"))
@@ -156,6 +157,7 @@ def _base_layer(target: str) -> tuple[str, str]:
     return f"{target}.base_layer.weight", f"{target}.base_layer.bias"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["sinusoidal", "none", "learned"])
 @pytest.mark.parametrize("adaptation", [LORA, Adaptation("full")], ids=["lora", "full"])
 def test_the_folder_predicts_the_same(adaptation: Adaptation, time: str, vae: WanVAE, tmp_path: Path) -> None:
@@ -177,6 +179,7 @@ def test_the_folder_predicts_the_same(adaptation: Adaptation, time: str, vae: Wa
     assert files == (both | {"merged"} if adaptation.kind == "lora" else both)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adaptation", [LORA, Adaptation("full")], ids=["lora", "full"])
 def test_the_folder_of_a_depth_flow_samples_the_same(adaptation: Adaptation, vae: WanVAE, tmp_path: Path) -> None:
     model = trained_flow(adaptation)
@@ -207,6 +210,7 @@ def test_an_exported_folder_is_trained_further(vae: WanVAE, tmp_path: Path) -> N
     assert relative(predict(again), predict(model)) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_releases_own_configuration() -> None:
     with blueprint():
         model = WanTransformer(TransformerConfig())
@@ -278,6 +282,7 @@ def test_sampler_steps_in_a_configuration_are_checked(steps: object, vae: WanVAE
         registry.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_configuration_of_the_wrong_kind_is_refused(vae: WanVAE, tmp_path: Path) -> None:
     write_model(tmp_path / "one", trained(), vae)
     write_model(tmp_path / "ten", trained_flow(), vae, sampler_steps=2)

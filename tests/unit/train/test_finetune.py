@@ -63,6 +63,7 @@ def trained(recipe: Recipe, folder: Path) -> Path:
         AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.mark.slow
 def test_every_phase_trains_its_own_part_and_a_stopped_run_ends_the_same(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_a_sources_own_size_overrides_the_phases() -> None:
     assert drawn[0].rgb.shape[-2:] == (32, 48)
 
 
+@pytest.mark.slow
 def test_bad_samples_are_skipped_counted_and_reported(tmp_path: Path) -> None:
     several = mixer(bad=frozenset({3}), path=tmp_path / "skipped.txt")
     for step in range(60):

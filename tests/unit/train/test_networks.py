@@ -82,6 +82,7 @@ def test_the_base_is_in_bfloat16_only_beside_lora_under_bf16() -> None:
     assert base_dtype(replace(MINI, precision="bf16")) == torch.float32
 
 
+@pytest.mark.slow
 def test_the_papers_frozen_base_takes_half_the_memory() -> None:
     bytes_of = dict.fromkeys((torch.float32, torch.bfloat16), 0)
     for value in outline(RECIPES["dvd-wan-1.3b"]).network.parameters():
@@ -107,6 +108,7 @@ def recipe(tmp_path: Path) -> Recipe:
     return golden_recipe(tmp_path, {"steps": 3}, 1, 2, precision="bf16")
 
 
+@pytest.mark.slow
 def test_the_dtype_of_the_frozen_base_changes_no_result(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +127,7 @@ def test_the_dtype_of_the_frozen_base_changes_no_result(
             assert torch.equal(value, other[name]), name
 
 
+@pytest.mark.slow
 def test_the_embedded_model_is_trained_further() -> None:
     """The network and the decoder are those of the package, as they were trained; the VAE's encoder is a new one."""
     networks, packaged = build(MINI_FINETUNE), registry.load("dvd-mini")

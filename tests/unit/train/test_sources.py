@@ -77,8 +77,8 @@ def test_a_source_s_shapes_are_those_of_the_phases_that_draw_it() -> None:
     vae, flow, _ = SMOKE.phases
     other = replace(flow, mixture=replace(flow.mixture, mode="image", frames=45, sizes=((32, 32),)))
     recipe = replace(SMOKE, phases=(vae, other))
-    assert shapes(recipe, clips) == ({(64, 80)}, {5})
-    assert shapes(recipe, images) == ({(64, 80), (32, 32)}, {1})
+    assert shapes(recipe, clips) == ({(48, 64)}, {5})
+    assert shapes(recipe, images) == ({(48, 64), (32, 32)}, {1})
     assert shapes(recipe, replace(images, size=(16, 16))) == ({(16, 16)}, {1})
 
 

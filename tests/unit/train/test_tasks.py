@@ -140,6 +140,7 @@ def train(module: nn.Module, loss: Callable[[int], Tensor], steps: int, rate: fl
         optimiser.step()
 
 
+@pytest.mark.slow
 def test_a_trained_flow_follows_its_condition() -> None:
     """Depth is minus half the RGB latent: learned from noise, found again by ten steps on RGB never seen."""
     torch.manual_seed(0)

@@ -129,6 +129,7 @@ def test_the_decoder_phase_leaves_the_encoder_alone() -> None:
     assert Autoencoding(vae).vae is vae
 
 
+@pytest.mark.slow
 def test_the_encoder_phase_changes_the_encoder_alone() -> None:
     """It alone changes, and it comes nearer to what the network predicts."""
     torch.manual_seed(0)

@@ -235,6 +235,7 @@ def test_an_orientation_in_the_stream_lasts_until_it_changes(tmp_path):
         assert np.abs(rgb.astype(int) - expected).mean() < 6, index
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotation", [0, 90])
 def test_the_display_matrix_is_not_read_for_every_frame(tmp_path, rotation):
     """Reading makes a frame refer to itself, so a long video would fill the memory between two collections."""

@@ -32,6 +32,7 @@ def pipe_from(content: bytes, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_named_pipe_is_read_and_its_copy_removed(tmp_path, temporary):
     pipe = pipe_from(make_video(tmp_path / "clip.mkv", 5).read_bytes(), tmp_path / "pipe.mkv")
     with open_video(pipe) as video:
@@ -65,6 +66,7 @@ def test_a_pipe_that_nobody_writes_into_is_refused(tmp_path, temporary, monkeypa
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_pipe_without_a_video_is_refused(tmp_path, temporary):
     with pytest.raises(InputError, match="nothing came out of it"):
         open_video(pipe_from(b"", tmp_path / "empty"))

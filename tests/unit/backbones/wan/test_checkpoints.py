@@ -296,6 +296,7 @@ def test_file_and_configuration_must_agree_on_time(
 # Names against diffusers
 
 
+@pytest.mark.slow
 def test_names_are_those_of_diffusers_converter() -> None:
     single_file_utils = pytest.importorskip("diffusers.loaders.single_file_utils", reason="diffusers is not installed")
     with torch.device("meta"):

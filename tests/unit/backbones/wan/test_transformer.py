@@ -181,6 +181,7 @@ def test_checkpointing_changes_no_gradient() -> None:
     assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_fresh_network_is_silent_and_learns() -> None:
     torch.manual_seed(0)
     model = WanTransformer(CONFIG)

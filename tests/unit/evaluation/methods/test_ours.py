@@ -32,6 +32,7 @@ CPU = {"device": "cpu", "dtype": "float32"}
 SMALL = MethodOptions(dtype="float32", device="cpu", size=(16, 16), window=5, overlap=2, tau=0.25, stitch="continuous")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_our_method_equals_the_python_interface(tmp_path: Path) -> None:
     sequence = open_sequences("rgbd", write_recording(tmp_path, frames=9))[0]
@@ -128,6 +129,7 @@ def test_a_sampler_is_evaluated_and_states_steps_and_noise(folder: Path, tmp_pat
     assert len(found.sequences[0].seams) == 1
 
 
+@pytest.mark.slow
 def test_steps_and_seed_reach_the_sampler(folder: Path, tmp_path: Path) -> None:
     """Options give the prediction of a backbone made with them; without them the configuration decides."""
     data = write_recording(tmp_path, frames=3)

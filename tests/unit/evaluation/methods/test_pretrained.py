@@ -20,6 +20,8 @@ from dvd.evaluation.methods.registry import open_method
 from dvd.evaluation.protocol import Protocol
 from dvd.evaluation.sequences import open_sequences
 
+pytestmark = pytest.mark.slow
+
 H, W = 48, 64
 FRAMES = np.random.default_rng(0).integers(0, 255, (3, H, W, 3)).astype(np.uint8)
 
@@ -100,6 +102,7 @@ def test_depth_anything_returns_the_networks_own_output(depth_anything: Path) ->
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "seen"),
     [((28, 28), "28x42"), ((28, 56), "42x56"), ((60, 14), "70x84"), ("source", "56x70"), (None, "42x56")],
@@ -169,6 +172,7 @@ def marigold(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_marigold_is_repeatable_and_depends_on_its_seed(marigold: Path) -> None:
     method = Marigold(marigold, device="cpu")
     values = predicted(method)
@@ -203,6 +207,7 @@ def test_marigold_sees_at_least_the_size(marigold: Path, size: tuple[int, int], 
     np.testing.assert_array_equal(values, predicted(own, Clip(FRAMES[:1])))
 
 
+@pytest.mark.slow
 def test_both_are_evaluated_by_name_with_every_option(depth_anything: Path, marigold: Path, tmp_path: Path) -> None:
     """From `--model` to results.json, on a recording of known depth."""
     data = open_sequences("rgbd", write_recording(tmp_path / "data", frames=3))

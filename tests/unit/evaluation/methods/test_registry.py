@@ -121,6 +121,7 @@ def test_every_method_can_be_given_a_name(tmp_path: Path) -> None:
         options_of_each(["row", "constant"], MethodOptions(name="DVD"))
 
 
+@pytest.mark.slow
 def test_single_images_equal_the_model_on_every_frame_alone(tmp_path: Path) -> None:
     sequence = open_sequences("rgbd", write_recording(tmp_path, frames=3))[0]
     method = open_method(f"single-image:{GOLDEN}", SMALL)

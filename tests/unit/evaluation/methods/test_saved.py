@@ -279,6 +279,7 @@ def test_invalid_options_are_refused(tmp_path: Path) -> None:
         SavedPredictions(tmp_path / "nowhere", "disparity")
 
 
+@pytest.mark.slow
 def test_a_long_archive_is_never_in_memory_at_once(tmp_path: Path) -> None:
     """300 frames are 59 MB; one frame is 0.2 MB."""
     frame = np.zeros((192, 256), np.float32)

@@ -97,6 +97,7 @@ def picture(frame: int = 0) -> Snapshot:
     return Snapshot(np.zeros((12, 16, 3), np.uint8), truth * 1.125, truth, "bonn", "walk", frame, "dvd-mini")
 
 
+@pytest.mark.slow
 def test_every_sequence_and_number_is_there_and_the_page_is_well_formed() -> None:
     read = Reader(page([ONE], [picture(5)]))
     assert read.open == []
@@ -117,6 +118,7 @@ def test_every_sequence_and_number_is_there_and_the_page_is_well_formed() -> Non
     assert read.counts["svg"] == 3 * (4 + 4)
 
 
+@pytest.mark.slow
 def test_the_page_refers_to_nothing_outside_itself() -> None:
     document = page([ONE], [picture()])
     read = Reader(document)
@@ -128,6 +130,7 @@ def test_the_page_refers_to_nothing_outside_itself() -> None:
     assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest", document)
 
 
+@pytest.mark.slow
 def test_frames_show_four_pictures_with_their_error() -> None:
     read = Reader(page([ONE], [picture(5), picture(6)]))
     assert read.counts["img"] == 8
@@ -136,6 +139,7 @@ def test_frames_show_four_pictures_with_their_error() -> None:
     assert "No frames were kept." in " ".join(Reader(page([ONE])).text)
 
 
+@pytest.mark.slow
 def test_methods_are_drawn_over_each_other_under_names_of_their_own() -> None:
     read = Reader(page([ONE, replace(ONE, sequences=(sequence("walk", 90, 9),))]))
     text = " ".join(read.text)
@@ -147,6 +151,7 @@ def test_methods_are_drawn_over_each_other_under_names_of_their_own() -> None:
     assert '<span class="key c1">row</span>' in document
 
 
+@pytest.mark.slow
 def test_the_script_finds_every_value() -> None:
     shown = {(chart["label"], series["name"]): series for chart in charts(page([ONE])) for series in chart["series"]}
     assert ("frame", "dvd-mini, before alignment") in shown
@@ -186,6 +191,7 @@ def test_a_page_needs_results() -> None:
         page([])
 
 
+@pytest.mark.slow
 def test_reports_are_written_beside_the_results(tmp_path) -> None:
     written = write_reports([ONE, replace(ONE, method="row")], tmp_path, [picture()])
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in written)
@@ -213,6 +219,7 @@ def test_two_files_are_compared(tmp_path) -> None:
     assert "equal 3 of 3" in text
 
 
+@pytest.mark.slow
 def test_the_means_of_all_methods_stand_together() -> None:
     document = page([ONE, replace(ONE, method="row"), replace(ONE, method="constant")])
     rows = re.findall(r'<tr class="([^"]*)"><td>mean</td>', document)

@@ -64,6 +64,7 @@ def test_latents(vae: WanVAE) -> None:
     assert relative(codec.target(batch().disparity)[0], TENSORS["train.depth_latent"]) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release_layout", [False, True])
 def test_one_step(vae: WanVAE, release_layout: bool) -> None:
     """Only LoRA learns, and whether the unreachable pairs are there makes no difference."""
@@ -92,6 +93,7 @@ def test_one_step(vae: WanVAE, release_layout: bool) -> None:
     assert changed == {name for name, value in transformer.named_parameters() if value.requires_grad}
 
 
+@pytest.mark.slow
 def test_the_gradient_norm_covers_the_trained_parameters(vae: WanVAE) -> None:
     """If anything beside LoRA had learned there, the norm would be another."""
     trained = task(vae)

@@ -7,11 +7,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
-pytest.importorskip("peft", reason="the train extra is not installed")
+pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from dvd.apps.cli import main
 from dvd.backbones import registry
 from dvd.backbones.wan.backbone import WanBackbone
+
+pytestmark = pytest.mark.slow  # PEFT takes seconds to import
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 

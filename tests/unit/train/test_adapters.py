@@ -22,6 +22,8 @@ from dvd.backbones.wan.weights import open_weights
 from dvd.errors import ModelError, OptionError
 from dvd.train.adapters import inject, load_adapted
 
+pytestmark = pytest.mark.slow  # PEFT takes seconds to import
+
 CONFIG = TransformerConfig(dim=48, ffn_dim=64, text_dim=20, freq_dim=16, num_heads=2, num_layers=3)
 SIZES = {"num_heads": 2}
 LORA = Adaptation(rank=4, alpha=4)

@@ -34,6 +34,8 @@ from dvd.train.export import card, convert, product
 from dvd.train.export import write_model as write_any_model
 from dvd.train.recipes import GENERATIVE, MINI, PAPER, SMOKE, SMOKE_GENERATIVE
 
+pytestmark = pytest.mark.slow  # PEFT takes seconds to import
+
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CONFIG = TransformerConfig(dim=48, ffn_dim=64, text_dim=20, freq_dim=16, num_heads=2, num_layers=2)
 SIZES = {"num_heads": 2}

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-pytest.importorskip("peft", reason="the train extra is not installed")
+pytest.importorskip("accelerate", reason="the train extra is not installed")
 
 from accelerate.state import AcceleratorState
 from golden_run import golden_recipe
@@ -28,6 +28,8 @@ from dvd.train.networks import base_dtype, build, outline, refuse_unfit_weights
 from dvd.train.recipes import MINI, MINI_FINETUNE, PAPER, RECIPES
 from dvd.train.settings import ModelSettings, Recipe
 from dvd.train.tracking import read_history
+
+pytestmark = pytest.mark.slow  # PEFT takes seconds to import
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 CONFIG = TransformerConfig(dim=48, ffn_dim=64, text_dim=20, freq_dim=16, num_heads=2, num_layers=3)

@@ -82,6 +82,7 @@ def test_a_source_s_shapes_are_those_of_the_phases_that_draw_it() -> None:
     assert shapes(recipe, replace(images, size=(16, 16))) == ({(16, 16)}, {1})
 
 
+@pytest.mark.slow
 def test_the_last_line_names_the_arithmetic(tmp_path: Path) -> None:
     assert list(describe_run(replace(SMOKE, precision="fp32"), tmp_path))[-1].endswith("1 process, fp32 arithmetic")
 

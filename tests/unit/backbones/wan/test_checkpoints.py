@@ -222,6 +222,7 @@ def test_lora_in_a_pth_is_merged_once_per_load(state: State, tmp_path: Path) -> 
     assert_same(once, opened(tmp_path / "x.safetensors"))
 
 
+@pytest.mark.slow
 def test_lora_agrees_with_peft(state: State, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft", reason="peft is not installed")
     network = WanTransformer(SMALL)

@@ -208,6 +208,7 @@ def test_invalid_sizes_are_refused() -> None:
         TransformerConfig(time="learnt")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_peft_adapters_fit_the_network() -> None:
     """Zero-initialised adapters change nothing; merged ones equal unmerged ones."""
     peft = pytest.importorskip("peft", reason="peft comes with the extra 'train'")

@@ -71,9 +71,8 @@ class Plugins(Mapping[str, T]):
         return self._things
 
     def _load(self, name: str, home: str | EntryPoint) -> Any:
-        if isinstance(home, str):
-            return resolve_name(home)
         try:
-            return home.load()
+            return resolve_name(home) if isinstance(home, str) else home.load()
         except Exception as error:  # another package's code may raise anything
-            raise OptionError(f"{self.kind} '{name}' of {home.value} cannot be loaded ({error})") from error
+            where = home if isinstance(home, str) else home.value
+            raise OptionError(f"{self.kind} '{name}' of {where} cannot be loaded ({error})") from error

@@ -30,6 +30,13 @@ def test_a_name_is_registered_once() -> None:
         things.register("number", float)
 
 
+def test_a_home_that_cannot_be_imported_is_reported() -> None:
+    things: Plugins[type] = Plugins("toy", {}, "dvd.toys")
+    things.register("ball", "no.such:Ball")
+    with pytest.raises(OptionError, match=r"toy 'ball' of no\.such:Ball cannot be loaded"):
+        things["ball"]
+
+
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install a package that brings two toys, one of which cannot be imported."""

@@ -74,7 +74,7 @@ def in_values(before: Any, after: Any, where: str) -> Iterator[str]:
         for index, (one, other) in enumerate(zip(before, after, strict=True)):
             yield from in_values(one, other, f"{where}[{index}]")
     elif before != after and not (before != before and after != after):  # NaN equals NaN here
-        yield f"{where}: {before!r} and {after!r}"
+        yield f"{where}: {repr(before)[:60]} and {repr(after)[:60]}"
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ def diffusers_layout(backbone: WanBackbone, folder: Path) -> None:
         (folder / part / "config.json").write_text(json.dumps(configs[part]))
 
 
+@pytest.mark.slow
 def test_a_window_comes_out_as_the_releases(backbone: WanBackbone) -> None:
     latent = backbone.encode(rgb("window"))
     depth_latent = backbone.forward(latent, CONFIG["anchor_timestep"])
@@ -128,6 +129,7 @@ def test_the_folded_transformer_is_kept_until_the_timestep_changes(backbone: Wan
     assert backbone.folded(500.0) is not first
 
 
+@pytest.mark.slow
 def test_a_window_too_large_for_the_memory_goes_in_chunks_to_the_same_numbers(
     backbone: WanBackbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def frames(tensors: dict[str, np.ndarray], name: str) -> np.ndarray:
     return tensors[name].transpose(0, 2, 3, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["demo", "benchmark"])
 def test_long_clips_are_those_of_the_release(way: str, model: DVD, tensors: dict[str, np.ndarray]) -> None:
     rgb = frames(tensors, "long.rgb")
@@ -39,6 +40,7 @@ def test_long_clips_are_those_of_the_release(way: str, model: DVD, tensors: dict
     assert relative_error(disparity, tensors[f"long.depth_{way}"].mean(-1)) <= 1e-4
 
 
+@pytest.mark.slow
 def test_every_channel_is_that_of_the_release(model: DVD, tensors: dict[str, np.ndarray]) -> None:
     import torch
 
@@ -53,6 +55,7 @@ def test_every_channel_is_that_of_the_release(model: DVD, tensors: dict[str, np.
     assert relative_error(np.concatenate(settled), tensors["long.depth_demo"]) <= 1e-4
 
 
+@pytest.mark.slow
 def test_seams_are_those_of_the_demo(model: DVD, tensors: dict[str, np.ndarray]) -> None:
     wanted = json.loads((GOLDEN / "values.json").read_text())["demo_fit"]
     stream = model.stream(frames(tensors, "long.rgb"), size="source", window=9, overlap=3, stitch="demo")
@@ -68,6 +71,7 @@ def test_one_window_and_one_image_are_those_of_the_release(
     assert relative_error(disparity, tensors[f"{name}.depth"].mean(-1)) <= 1e-4
 
 
+@pytest.mark.slow
 def test_a_fit_of_noise_is_refused_by_default(model: DVD, tensors: dict[str, np.ndarray]) -> None:
     stream = model.stream(frames(tensors, "long.rgb"), size="source", window=9, overlap=3)
     list(stream)

@@ -36,6 +36,7 @@ def test_dvd_mini_grows_with_pixels_and_frames_and_shrinks_with_the_dtype(mini) 
     assert 2 * mini.memory((192, 256), 17, torch.bfloat16, CPU).activations == base
 
 
+@pytest.mark.slow
 def test_the_release_holds_its_transformer_whole_and_folded() -> None:
     need = wan(TransformerConfig()).memory((480, 640), 45, torch.bfloat16, CPU)
     parameters = 1_419e6 + 127e6 + 30 * (4 * 1536**2 + 2 * 1536 * 8960)

@@ -183,6 +183,7 @@ def test_load_refuses_unknown_models_devices_and_dtypes(arguments: dict, error: 
         load(**arguments)
 
 
+@pytest.mark.slow
 def test_a_video_becomes_files_and_a_description(video: Path, tmp_path: Path) -> None:
     done: list[int] = []
     out = tmp_path / "new" / "out"

@@ -39,6 +39,7 @@ plans = st.integers(2, 12).flatmap(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(plans, st.integers(0, 99))
 def test_affine_windows_become_one_stream(case: tuple[int, int, int, str], seed: int) -> None:

@@ -62,6 +62,7 @@ def whole(made: Stream) -> np.ndarray:
     return np.concatenate([chunk.disparity for chunk in made])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 10, 15, 23, 40])
 def test_every_frame_comes_out_once_at_its_own_size(count: int) -> None:
     frames = clip(count, 33, 51)

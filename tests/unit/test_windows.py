@@ -18,6 +18,7 @@ plans = st.integers(2, 40).flatmap(
 )
 
 
+@pytest.mark.slow
 @given(plans)
 def test_settled_frames_cover_every_frame_once(case: tuple[int, int, int, Last]) -> None:
     count, window, overlap, last = case
@@ -29,6 +30,7 @@ def test_settled_frames_cover_every_frame_once(case: tuple[int, int, int, Last])
     assert settled == list(range(count))
 
 
+@pytest.mark.slow
 @given(plans)
 def test_neighbours_share_at_least_the_overlap(case: tuple[int, int, int, Last]) -> None:
     count, window, overlap, last = case
@@ -45,6 +47,7 @@ def test_neighbours_share_at_least_the_overlap(case: tuple[int, int, int, Last])
     assert (planned == []) == (count == 0)
 
 
+@pytest.mark.slow
 @given(plans)
 def test_a_window_has_its_own_frames_and_little_is_read_ahead(case: tuple[int, int, int, Last]) -> None:
     count, window, overlap, last = case

@@ -64,12 +64,14 @@ def test_a_wrong_option_is_one_line(words: list[str], message: str, capsys, monk
     assert message in line
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_too_short_is_named(capsys, tmp_path) -> None:
     clip = make_video(tmp_path / "short.mp4", 6)
     assert cli.main(["bench", *GOLDEN_RUN, "--clip", str(clip)]) == 2
     assert "has 6 frames and a window is 9; name a longer clip" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_too_small_is_refused_before_it_is_filled(capsys, monkeypatch) -> None:
     monkeypatch.setattr("dvd.hardware.available_memory", lambda device: 2 * 10**9)
     monkeypatch.setattr("dvd.evaluation.twins.random_wan", lambda *given: pytest.fail("it was built"))

@@ -154,6 +154,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["predict", "clip.mp4", "-o", "out"], ["demo", "--clip", "clip.mp4"]], ids=str)
 def test_the_first_line_comes_before_anything_heavy_is_imported(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", FIRST_LINE, *words], capture_output=True, text=True, check=True)

@@ -129,6 +129,7 @@ def test_the_known_data_sets_are_listed(capsys: Capture) -> None:
     assert "check" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_cache_prints_the_command_that_trains_from_it(recording: Path, tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("accelerate", reason="the train extra is not installed")
     golden = Path(__file__).resolve().parents[2] / "golden"

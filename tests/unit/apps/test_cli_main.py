@@ -141,6 +141,7 @@ def test_help_answers_at_once(arguments: str) -> None:
     assert min(seconds() for _ in range(5)) < 0.3
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported_to_read_the_command_line() -> None:
     code = (
         "import sys; from dvd.apps.cli import build_parser; build_parser();"
@@ -149,6 +150,7 @@ def test_nothing_heavy_is_imported_to_read_the_command_line() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_a_closed_reader_is_not_a_fault() -> None:
     """As after `| head`: nothing is said, and nothing is to be reported."""
     command = [sys.executable, "-m", "dvd", "models"]

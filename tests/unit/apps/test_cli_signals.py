@@ -107,6 +107,7 @@ def program(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_second_signal_stops_at_once() -> None:
     with program("30") as process:
         assert process.stdout is not None
@@ -175,6 +176,7 @@ sys.exit(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_during_the_import_of_torch_gives_one_line(number: int, status: int) -> None:
     with subprocess.Popen(
@@ -190,6 +192,7 @@ def test_a_signal_during_the_import_of_torch_gives_one_line(number: int, status:
     assert err.startswith("dvd: stopped")
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_does_not_change_the_exit_status() -> None:
     """The last line cannot be written; the status is still the signal's."""
     with subprocess.Popen(

@@ -241,6 +241,7 @@ def test_no_network_is_answered_at_once(cache: Path, fake: FakeHub, monkeypatch:
     assert time.perf_counter() - start < 3
 
 
+@pytest.mark.slow
 def test_a_named_model_is_downloaded_once_and_loaded(fake: FakeHub, tmp_path: Path) -> None:
     transformer = WanTransformer(TransformerConfig(dim=128, ffn_dim=64, text_dim=32, num_heads=1, num_layers=1))
     save_release(transformer.state_dict(), tmp_path / "release.safetensors")

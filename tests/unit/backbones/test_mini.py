@@ -46,6 +46,7 @@ def folder(tmp_path: Path, network: mini.MiniNetwork) -> Path:
     return tmp_path / "model"
 
 
+@pytest.mark.slow
 def test_the_shipped_sizes_keep_the_promise() -> None:
     config = mini.MiniConfig()
     with torch.device("meta"):
@@ -59,6 +60,7 @@ def test_first_frame_is_a_group_of_its_own() -> None:
     assert groups[0, :, :, 0, 0].T.tolist() == [[0, 0, 0, 0], [1, 2, 3, 4], [5, 6, 7, 8]]
 
 
+@pytest.mark.slow
 def test_folded_backbone_equals_the_network_in_training(network: mini.MiniNetwork, folder: Path) -> None:
     rgb = torch.rand(1, 3, 5, 32, 48) * 2 - 1
     with torch.no_grad():

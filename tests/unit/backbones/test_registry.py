@@ -130,6 +130,7 @@ def test_without_values_names_and_shapes_are_checked_all_the_same(folder: Path, 
         registry.load(copy, "meta")
 
 
+@pytest.mark.slow
 def test_the_card_of_the_embedded_model_is_its_own() -> None:
     assert registry.card("dvd-mini") == registry.load("dvd-mini").card
 
@@ -150,6 +151,7 @@ def test_what_is_no_name_at_all_is_refused(name: object) -> None:
             ask(name)  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_shards_in_diffusers_layout(folder: Path) -> None:
     from dvd.backbones.wan.weights import open_weights
 
@@ -275,6 +277,7 @@ def fresh(code: str, home: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_listing_the_models_imports_neither_torch_nor_the_network(tmp_path: Path) -> None:
     assert fresh(LISTING, tmp_path) == ["dvd-mini dvd-1.0 dvd-1.1 False False", "False False False"]
 

@@ -51,6 +51,7 @@ def test_cached_latents_equal_those_of_the_pixels(tmp_path: Path) -> None:
         torch.testing.assert_close(disparity, encode(gray[None])[0])
 
 
+@pytest.mark.slow
 def test_16_bit_latents_are_near_the_32_bit_ones(tmp_path: Path) -> None:
     order = LatentOrder(**{**vars(ORDER), "dtype": "float16"})
     whole, half = written(tmp_path / "32"), written(tmp_path / "16", order)
@@ -75,6 +76,7 @@ def test_an_interrupted_cache_continues_and_another_order_is_refused(tmp_path: P
         list(write_latents(tmp_path, Flights(), other, encode))
 
 
+@pytest.mark.slow
 def test_views_that_a_cache_does_not_have_are_refused(tmp_path: Path) -> None:
     written(tmp_path)
     with pytest.raises(OptionError, match="no crops"):

@@ -310,6 +310,7 @@ def test_flow_gives_the_warping_error(tmp_path: Path) -> None:
     assert warped(tmp_path).per_frame["flow_warping_error"] == [None, *[pytest.approx(0.01, rel=1e-3)] * 2]
 
 
+@pytest.mark.slow
 def test_the_warping_error_is_that_of_the_prediction(tmp_path: Path) -> None:
     write_sintel(tmp_path, [np.linspace(3.9, 4.1, 24 * 32).reshape(24, 32)] * 3, np.zeros((24, 32, 2)))
     found = warped(tmp_path, lambda d, i: 1 / (d * (1.1 if i == 1 else 1)))

@@ -180,6 +180,7 @@ def test_every_evaluation_row_has_a_tree() -> None:
     assert set(TREES) < set(LAYOUTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TREES)
 def test_every_layout_is_checked_whole_and_opens(name: str, tmp_path: Path) -> None:
     TREES[name](tmp_path)

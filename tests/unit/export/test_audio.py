@@ -114,6 +114,7 @@ def test_codecs_are_copied_where_the_container_holds_them(tmp_path, name, codec,
         assert heard[-1] == pytest.approx(0.98, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "codec"), [("in.mkv", "eac3"), ("in.mkv", "ac3"), ("in.ts", "aac"), ("in.mkv", "aac"), ("in.mkv", "flac")]
 )
@@ -147,6 +148,7 @@ def test_a_gap_stays_a_gap_when_sound_is_encoded_again(tmp_path):
     assert silence[-1] * 1024 / 48000 == pytest.approx(25 * 4608 / 48000, abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", ["sound", "pictures"])
 @pytest.mark.parametrize("name", ["in.mkv", "in.mov", "in.ts"])
 def test_a_stream_that_begins_later_does_so_in_the_result(tmp_path, name, late):
@@ -169,6 +171,7 @@ def test_a_stream_that_begins_later_does_so_in_the_result(tmp_path, name, late):
     assert after == pytest.approx(before, abs=0.002)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "more"), [("part.ts", {}), ("part.mpg", {"container_format": "vob"})])
 def test_joined_streams_stay_in_step(tmp_path, name, more):
     codec, audio = ("mpeg2video", "mp2") if name == "part.mpg" else ("libx264", "aac")

@@ -256,6 +256,7 @@ def test_sound_that_outlasts_the_pictures_is_kept_whole(tmp_path):
     assert packets(tmp_path / "out.mp4", "audio")[-1][0] == pytest.approx(packets(source, "audio")[-1][0], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_sound_is_trimmed_with_the_pictures(tmp_path):
     source = make_video(tmp_path / "in.mp4", 100, audio="aac")
     convert(source, tmp_path / "out.mp4", start=1.0, end=3.0)
@@ -267,6 +268,7 @@ def test_sound_is_trimmed_with_the_pictures(tmp_path):
     assert originals[sound[10][1]] - sound[10][0] == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_sound_a_container_cannot_hold_becomes_aac(tmp_path):
     source = make_video(tmp_path / "in.mkv", 50, audio="pcm_s16le")
     convert(source, tmp_path / "out.mp4")
@@ -329,6 +331,7 @@ def test_results_go_into_any_folder(tmp_path, folder):
         assert len(list(video)) == 3
 
 
+@pytest.mark.slow
 def test_a_start_that_is_not_zero_keeps_pictures_and_sound_together(tmp_path):
     source = make_video(tmp_path / "in.ts", 40, audio="aac", pts=[13 + index for index in range(40)])
     convert(source, tmp_path / "out.mp4")

@@ -51,6 +51,7 @@ def test_frames_have_equal_weight() -> None:
     assert metrics.abs_rel(np.array([[[1.0, 1.0]], [[2.0, 9.0]]]), truth_m, truth_m > 0) == 0.5
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_the_truth_has_no_error(seed: int) -> None:
     _, truth_m, mask = clip(seed)
@@ -66,6 +67,7 @@ def test_silog_ignores_scale(seed: int, scale: float) -> None:
     assert metrics.silog(scale * truth_m, truth_m, mask) == pytest.approx(0, abs=1e-4)
 
 
+@pytest.mark.slow
 @given(seeds, st.floats(0.01, 100))
 def test_relative_metrics_ignore_the_unit(seed: int, unit: float) -> None:
     depth_m, truth_m, mask = (array.astype(np.float64) for array in clip(seed))

@@ -56,6 +56,7 @@ def test_frames_one_by_one_equal_all_at_once(seed: int) -> None:
     np.testing.assert_allclose(streamed, metrics.align(prediction, truth_m, mask), rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["least-squares", "scale", "median"])
 @pytest.mark.parametrize("space", ["disparity", "depth"])
 @settings(max_examples=20, deadline=None)

@@ -60,6 +60,7 @@ def test_scale_does_not_matter(seed: int, power: int) -> None:
     assert si_boundary_recall(scale * depth_m, front) == si_boundary_recall(depth_m, front)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(seeds)
 def test_f1_ignores_direction_and_order(seed: int) -> None:
@@ -103,6 +104,7 @@ def test_the_first_of_equal_ratios_is_kept() -> None:
     assert si_boundary_recall(steps, np.array([[False, False, True]])) == 0
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(seeds)
 def test_masked_pixels_count_as_if_cropped(seed: int) -> None:

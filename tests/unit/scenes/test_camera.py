@@ -37,6 +37,7 @@ def test_plain_look_is_the_gamma_curve() -> None:
         assert np.abs(develop_still(PLAIN, grey(level)).astype(float) - expected).max() <= 1.0
 
 
+@pytest.mark.slow
 def test_more_light_is_never_darker() -> None:
     values = [develop_still(PLAIN, grey(level)).mean() for level in np.geomspace(1e-3, 30, 40)]
     assert (np.diff(values) >= 0).all()

@@ -86,6 +86,7 @@ def test_default_mixture_is_mostly_indoors() -> None:
     assert 0.5 < FAMILIES["room"] + FAMILIES["clutter"] < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["room", "street"])
 def test_views_are_worth_looking_at(family: str) -> None:
     flat = near = 0

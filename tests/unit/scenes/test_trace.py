@@ -131,6 +131,7 @@ def test_cut_outs_leave_holes() -> None:
     np.testing.assert_array_equal(disc[np.isfinite(disc)], whole[np.isfinite(disc)])
 
 
+@pytest.mark.slow
 def test_tree_finds_exactly_what_a_search_finds() -> None:
     random = Random(5)
 

@@ -91,6 +91,7 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_the_encoder_phase_needs_more_memory_than_the_decoder_phase(recipe: Recipe) -> None:
     encoder, _, decoder = recipe.phases
     networks = outline(recipe)

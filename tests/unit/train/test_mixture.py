@@ -78,6 +78,7 @@ def test_a_step_depends_on_its_index_alone() -> None:
     assert not torch.equal(one.batches(5)[0].rgb, one.batches(6)[0].rgb)
 
 
+@pytest.mark.slow
 def test_weighted_micro_batches_follow_the_release_s_shares() -> None:
     drawn = Counter(mixer(mode="weighted").parts(step, 0)[0].feed.settings.name for step in range(3000))
     share = {name: drawn[name] / 3000 for name in ("stills", "drives", "flights", "tours")}

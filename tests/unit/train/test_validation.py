@@ -137,6 +137,7 @@ def test_at_anchor_is_one_pass(vae: WanVAE) -> None:
         assert not torch.allclose(at_anchor(codec, 0.9)(model, clip.batch), wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_validation_measures_the_predictions_of_the_exported_model(vae: WanVAE, tmp_path: Path) -> None:
     """The validator's disparity, and that of the same network behind the door of `dvd predict`."""
     model = widen(network())

@@ -35,6 +35,7 @@ def relative(got: Tensor, wanted: Tensor) -> float:
     return float((got.double() - wanted.double()).norm() / wanted.double().norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [TINY, EMBEDDED])
 @pytest.mark.parametrize("timestep", [0.0, 500.0, 1000.0])
 def test_folded_equals_unfolded(config: TransformerConfig, timestep: float) -> None:

@@ -44,6 +44,7 @@ def relative(got: Tensor, wanted: Tensor) -> float:
     return float((got.detach().double() - wanted.detach().double()).norm() / wanted.detach().double().norm())
 
 
+@pytest.mark.slow
 def test_the_defaults_are_the_real_network() -> None:
     with torch.device("meta"):
         model = WanTransformer(TransformerConfig())

@@ -65,6 +65,7 @@ def test_frames_become_a_quarter_and_return(config: VAEConfig, frames: int) -> N
         assert vae.decode(latent).shape == (2, config.channels, frames, 16, 24)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [THREE_LEVELS, WAN_SHAPED])
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4, 9])
 def test_chunks_equal_the_whole(config: VAEConfig, chunk: int) -> None:

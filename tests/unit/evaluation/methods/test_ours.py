@@ -161,6 +161,7 @@ def test_a_sampler_runs_on_single_images(folder: Path, tmp_path: Path) -> None:
         open_method(f"single-image:{folder}", MethodOptions(**CPU, tau=0.5)).describe()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "stated"),
     [

@@ -107,6 +107,7 @@ def test_a_method_from_outside_the_package_is_evaluated(toy: str, tmp_path: Path
         open_method(toy)
 
 
+@pytest.mark.slow
 def test_every_method_can_be_given_a_name(tmp_path: Path) -> None:
     """A prior still predicts what it is, and the results carry the name that the tables print."""
     data = open_sequences("rgbd", write_recording(tmp_path / "data"))

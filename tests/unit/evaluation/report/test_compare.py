@@ -77,6 +77,7 @@ def test_resamples_have_the_moments_of_the_bootstrap() -> None:
     assert means.std() == pytest.approx(values.std() / 40**0.5, rel=0.03)
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_many_sequences_are_resampled_in_blocks() -> None:
     sums = np.random.default_rng(0).normal(size=3000)
     one, again, other = (bootstrap_means(sums, np.ones(3000), 2000, seed) for seed in (0, 0, 1))

@@ -159,6 +159,7 @@ def test_the_script_finds_every_value() -> None:
     assert values == pytest.approx([100 * value for value in ONE.sequences[0].per_frame["abs_rel"]], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evil", ["<script>alert(1)</script>", "'><img src=x onerror=alert(1)>", "</style>{{ 7 * 7 }}"])
 def test_a_name_that_looks_like_markup_stays_text(evil: str) -> None:
     walk = replace(ONE.sequences[0], name=evil)

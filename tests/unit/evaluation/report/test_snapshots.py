@@ -75,6 +75,7 @@ def test_the_worst_come_first_and_single_images_have_no_usual_frame() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_evaluation_keeps_only_frames_that_are_worth_a_look(tmp_path: Path) -> None:
     def worse(depth_m: np.ndarray, frame: int) -> np.ndarray:
         noise = np.random.default_rng(frame).uniform(0.9 - frame / 10, 1.1 + frame / 10, depth_m.shape)

@@ -118,9 +118,12 @@ class Trainable(ABC):
         """
         network.requires_grad_(True)
 
-    def as_flow(self, network: nn.Module, conditioned: bool) -> nn.Module:
-        """Return the network as a rectified flow of RGB latents or, `conditioned`, of depth latents beside RGB."""
-        raise NotImplementedError(f"{self.name} has no flow for {type(network).__name__}, conditioned {conditioned}")
+    def as_flow(self, network: nn.Module, conditioned: bool) -> nn.Module:  # noqa: ARG002
+        """Return the network as a rectified flow of RGB latents or, `conditioned`, of depth latents beside RGB.
+
+        Raise OptionError if the backbone cannot be trained as a flow, which is the default.
+        """
+        raise OptionError(f"{self.name} cannot be trained as a flow; leave the flow phase out, or use a wan model")
 
     @abstractmethod
     def save(self, folder: Path, network: nn.Module, vae: Any, card: ModelCard, sampler_steps: int | None) -> None:

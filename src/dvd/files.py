@@ -75,14 +75,8 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = make_aside(path)
-        try:
-            with aside.open("wb") as file:
-                yield file
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+        with _published(path) as aside, aside.open("wb") as file:
+            yield file
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror}); make room, or choose another output folder"
@@ -93,14 +87,20 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
 def replacing_path(path: str | Path) -> Iterator[Path]:
     """Yield a path for a new file that takes the place of `path` when the block ends, as `replacing` does."""
     path = Path(path)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = make_aside(path)
-        try:
-            yield aside
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+    with writing(path), _published(path) as aside:
+        yield aside
+
+
+@contextmanager
+def _published(path: Path) -> Iterator[Path]:
+    """Yield a new file beside `path`, give it that name when the block ends, and remove it if the block fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = make_aside(path)
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 @contextmanager
